@@ -1,0 +1,126 @@
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "base/bytes.h"
+#include "base/crc32c.h"
+#include "base/endian.h"
+#include "base/intrusive_list.h"
+#include "base/log.h"
+#include "base/mpsc_queue.h"
+#include "base/result.h"
+#include "base/uuid.h"
+
+namespace weft {
+namespace {
+
+TEST(Crc32c, HasTheStandardCheckValue) { EXPECT_EQ(crc32c(bytes_of("123456789")), 0xE3069283u); }
+
+TEST(Crc32c, OfPiecesIsThatOfTheWhole) {
+    const std::string_view text = "the quick brown fox jumps over the lazy dog";
+    for (size_t cut = 0; cut <= text.size(); ++cut) {
+        uint32_t state = crc32c_update(crc32c_seed, bytes_of(text.substr(0, cut)));
+        state = crc32c_update(state, bytes_of(text.substr(cut)));
+        EXPECT_EQ(crc32c_finish(state), crc32c(bytes_of(text)));
+    }
+}
+
+TEST(Endian, KeepsTheWireOrder) {
+    const le32 little = 0x01020304;
+    const be32 big = 0x01020304;
+    EXPECT_EQ(bytes_of(little)[0], std::byte{4});
+    EXPECT_EQ(bytes_of(big)[0], std::byte{1});
+    EXPECT_EQ(little, big);
+}
+
+TEST(Reader, SticksAtTheFirstFailure) {
+    const std::string_view text = "abc";
+    Reader reader(bytes_of(text));
+    EXPECT_EQ(reader.take<le16>(), 0x6261);
+    EXPECT_EQ(reader.take<le16>(), 0);
+    EXPECT_TRUE(reader.take_bytes(1).empty());
+    EXPECT_FALSE(reader.ok());
+}
+
+struct Item {
+    int value = 0;
+    ListLink<Item> link;
+};
+
+TEST(IntrusiveList, KeepsOrderAndLetsGoFromAnywhere) {
+    Item items[4];
+    IntrusiveList<Item, &Item::link> list;
+    for (int at = 0; at < 4; ++at) {
+        items[at].value = at;
+        list.push_back(items[at]);
+    }
+    list.remove(items[2]);
+    list.push_front(items[2]);
+    std::vector<int> seen;
+    while (Item* item = list.pop_front()) seen.push_back(item->value);
+    EXPECT_EQ(seen, (std::vector<int>{2, 0, 1, 3}));
+}
+
+TEST(IntrusiveListDeathTest, RefusesAnElementTwice) {
+    Item item;
+    IntrusiveList<Item, &Item::link> list;
+    list.push_back(item);
+    EXPECT_DEATH(list.push_back(item), "broken invariant");
+    list.remove(item);
+}
+
+struct Numbered : MpscNode {
+    int producer = 0;
+    int number = 0;
+};
+
+TEST(MpscQueue, DeliversAllOfEachProducerInOrder) {
+    constexpr int count = 20'000;
+    MpscQueue queue;
+    std::vector<Numbered> nodes[2] = {std::vector<Numbered>(count), std::vector<Numbered>(count)};
+    std::thread producers[2];
+    for (int producer = 0; producer < 2; ++producer) {
+        producers[producer] = std::thread([&queue, &mine = nodes[producer], producer] {
+            for (int number = 0; number < count; ++number) {
+                mine[static_cast<size_t>(number)].producer = producer;
+                mine[static_cast<size_t>(number)].number = number;
+                queue.push(mine[static_cast<size_t>(number)]);
+            }
+        });
+    }
+    int next[2] = {0, 0};
+    for (int taken = 0; taken < 2 * count;) {
+        auto* node = static_cast<Numbered*>(queue.pop());
+        if (node == nullptr) continue;
+        ASSERT_EQ(node->number, next[node->producer]++);
+        ++taken;
+    }
+    EXPECT_TRUE(queue.empty());
+    for (std::thread& producer : producers) producer.join();
+}
+
+TEST(Uuid, RoundTripsItsText) {
+    const std::string text = "6ba7b810-9dad-11d1-80b4-00c04fd430c8";
+    EXPECT_EQ(Uuid::parse(text)->to_string(), text);
+    EXPECT_EQ(Uuid::parse("6BA7B8109DAD11D180B400C04FD430C8")->to_string(), text);
+    EXPECT_FALSE(Uuid::parse("6ba7b810-9dad-11d1-80b4-00c04fd430c"));
+    EXPECT_FALSE(Uuid::parse("6ba7b810x9dad-11d1-80b4-00c04fd430c8"));
+}
+
+TEST(Uuid, OfNamesIsStableAndTellsNamesApart) {
+    EXPECT_EQ(Uuid::from_names({"a", "b"}), Uuid::from_names({"a", "b"}));
+    EXPECT_NE(Uuid::from_names({"ab", ""}), Uuid::from_names({"a", "b"}));
+}
+
+TEST(Log, EscapesWhatCouldForgeALine) { EXPECT_EQ(log::quoted("a\nb\"\x1b"), "a\\x0ab\\x22\\x1b"); }
+
+TEST(Result, NamesTheSystemErrorOnce) {
+    const Result<int> result = fail_errno(ENOENT, "open /nowhere");
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().code, Errc::not_found);
+    EXPECT_EQ(result.error().message, "open /nowhere: No such file or directory");
+    EXPECT_EQ(to_errno(Errc::no_such_device), ENODEV);
+}
+
+}  // namespace
+}  // namespace weft
