@@ -1,0 +1,85 @@
+// The world as a reactor sees it: the only way to clock, sockets, files, memory mappings, randomness and
+// other threads. make_linux_environment() gives the real one, sim/world.h the simulated one; both run the
+// same reactors, because these calls are made per batch and never per I/O.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/mpsc_queue.h"
+#include "env/clock.h"
+#include "env/files.h"
+#include "env/network.h"
+
+namespace weft::env {
+
+// Anonymous memory, unmapped by the destructor. Zero-filled.
+class Mapping {
+public:
+    Mapping() = default;
+    Mapping(std::byte* start, size_t size_bytes, int descriptor) : start_(start), size_(size_bytes), fd_(descriptor) {}
+    Mapping(Mapping&& other) noexcept;
+    Mapping& operator=(Mapping&& other) noexcept;
+    Mapping(const Mapping&) = delete;
+    Mapping& operator=(const Mapping&) = delete;
+    ~Mapping();
+
+    [[nodiscard]] std::byte* data() const { return start_; }
+    [[nodiscard]] size_t size() const { return size_; }
+    // The memfd behind it when it was made shared, else -1.
+    [[nodiscard]] int descriptor() const { return fd_; }
+
+private:
+    std::byte* start_ = nullptr;
+    size_t size_ = 0;
+    int fd_ = -1;
+};
+
+struct MappingOptions {
+    std::string name;         // shown in /proc for shared ones
+    bool shared = false;      // a memfd, so that another process can be given it
+    bool huge_pages = true;   // ask for transparent huge pages
+};
+
+// Maps `size_bytes` (rounded up to pages) aligned to 2 MiB. Errors: no_memory.
+Result<Mapping> map_memory(size_t size_bytes, const MappingOptions& options);
+
+// Work that may block, done away from the reactors. Owned by who submits it; `work` runs on another OS thread,
+// then `done` is called there too and passes the word on (a reactor's post()). In simulation both run inline.
+struct OffloadJob {
+    std::move_only_function<void()> work;
+    std::move_only_function<void()> done;
+};
+
+struct ThreadOptions {
+    std::string name;  // at most 15 characters are shown by the system
+    int cpu = -1;      // pinned to it; -1: any of those the process had at start
+};
+
+class Environment {
+public:
+    Environment() = default;
+    Environment(const Environment&) = delete;
+    Environment& operator=(const Environment&) = delete;
+    virtual ~Environment() = default;
+
+    virtual Clock& clock() = 0;
+    virtual Random& random() = 0;
+    virtual Network& network() = 0;
+    virtual Files& files() = 0;
+    virtual Result<std::unique_ptr<Waiter>> make_waiter() = 0;
+    // On the OS thread that will use it: io_uring with a single issuer refuses others. Threads and kernel workers
+    // that serve it stay off the CPU the calling thread is pinned to, if there are more.
+    virtual Result<std::unique_ptr<FileQueue>> make_file_queue() = 0;
+    virtual void offload(OffloadJob job) = 0;
+    // Names this machine for stable identifiers (machine-id; a fixed text in simulation).
+    virtual std::string machine_id() = 0;
+    [[nodiscard]] virtual int process_id() const { return 1; }
+};
+
+// The real one. Errors: what the kernel refused, and what to do about it.
+Result<std::unique_ptr<Environment>> make_linux_environment();
+
+}  // namespace weft::env

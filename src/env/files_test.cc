@@ -1,0 +1,114 @@
+// The contract of Files, held by the kernel's and the simulator's alike.
+#include "env/files.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "env/test_worlds.h"
+
+namespace weft::env {
+namespace {
+
+class FilesTest : public testing::TestWithParam<WorldKind> {
+protected:
+    static Errc code_of(const auto& result) { return result ? Errc{0xFF} : result.error().code; }
+
+    TestWorld world_{GetParam()};
+    Files& files_{world_.environment().files()};
+};
+
+TEST_P(FilesTest, OpensWhatIsThereAndCreatesOnlyWhenTold) {
+    const std::string path = world_.path("file");
+    EXPECT_EQ(code_of(files_.open(path, {})), Errc::not_found);
+    auto file = files_.open(path, {.create = true});
+    ASSERT_TRUE(file) << file.error().message;
+    EXPECT_EQ((*file)->size_bytes(), 0u);
+    ASSERT_TRUE((*file)->resize(1'000'000));
+    EXPECT_EQ((*file)->size_bytes(), 1'000'000u);
+    EXPECT_FALSE((*file)->is_block_device());
+    EXPECT_FALSE((*file)->is_direct());
+    EXPECT_EQ((*file)->alignment_bytes(), 1u);
+    EXPECT_EQ((*file)->block_bytes(), 512u);
+    auto second = files_.open(path, {.read_only = true});
+    ASSERT_TRUE(second);
+    EXPECT_EQ((*second)->size_bytes(), 1'000'000u);
+    EXPECT_FALSE((*second)->resize(5));
+}
+
+TEST_P(FilesTest, LocksOutASecondUser) {
+    const std::string path = world_.path("file");
+    auto file = files_.open(path, {.create = true, .exclusive = true});
+    ASSERT_TRUE(file);
+    EXPECT_EQ(code_of(files_.open(path, {.exclusive = true})), Errc::busy);
+    EXPECT_EQ(code_of(files_.open(path, {.read_only = true, .exclusive = true})), Errc::busy);
+    EXPECT_TRUE(files_.open(path, {}));  // who does not ask is not stopped
+    file->reset();
+
+    auto reader = files_.open(path, {.read_only = true, .exclusive = true});
+    ASSERT_TRUE(reader);
+    EXPECT_TRUE(files_.open(path, {.read_only = true, .exclusive = true}));
+    EXPECT_EQ(code_of(files_.open(path, {.exclusive = true})), Errc::busy);
+    reader->reset();
+    EXPECT_TRUE(files_.open(path, {.exclusive = true}));
+}
+
+TEST_P(FilesTest, ReplacesAFileAsAWhole) {
+    const std::string path = world_.path("state");
+    EXPECT_EQ(code_of(files_.read_all(path, 100)), Errc::not_found);
+    ASSERT_TRUE(files_.write_atomically(path, "one"));
+    EXPECT_EQ(files_.read_all(path, 3), "one");
+    ASSERT_TRUE(files_.write_atomically(path, std::string(100'000, 'x')));
+    EXPECT_EQ(files_.read_all(path, 100'000), std::string(100'000, 'x'));
+    EXPECT_EQ(code_of(files_.read_all(path, 99'999)), Errc::out_of_range);
+    ASSERT_TRUE(files_.write_atomically(path, ""));
+    EXPECT_EQ(files_.read_all(path, 0), "");
+    ASSERT_TRUE(files_.remove(path));
+    EXPECT_EQ(code_of(files_.remove(path)), Errc::not_found);
+}
+
+TEST_P(FilesTest, AnOpenFileOutlivesItsName) {
+    const std::string path = world_.path("file");
+    auto file = files_.open(path, {.create = true});
+    ASSERT_TRUE(file);
+    ASSERT_TRUE((*file)->resize(10));
+    ASSERT_TRUE(files_.remove(path));
+    EXPECT_EQ((*file)->size_bytes(), 10u);
+    EXPECT_EQ(code_of(files_.open(path, {})), Errc::not_found);
+}
+
+INSTANTIATE_TEST_SUITE_P(Worlds, FilesTest, testing::Values(WorldKind{}, WorldKind{.seed = 1}), name_of_world);
+
+class LinuxFilesTest : public FilesTest {};
+
+TEST_P(LinuxFilesTest, RefusesWhatIsNeitherFileNorBlockDevice) {
+    EXPECT_EQ(code_of(files_.open(world_.path(""), {})), Errc::invalid_argument);
+    EXPECT_EQ(code_of(files_.open("/dev/null", {})), Errc::invalid_argument);
+    ASSERT_EQ(mkfifo(world_.path("fifo").c_str(), 0600), 0);
+    EXPECT_EQ(code_of(files_.open(world_.path("fifo"), {})), Errc::invalid_argument);  // and does not hang
+}
+
+TEST_P(LinuxFilesTest, WritesForItsOwnerOnlyAndLeavesNothingBehind) {
+    const std::string path = world_.path("state");
+    ASSERT_TRUE(files_.write_atomically(path, "secret"));
+    struct stat status{};
+    ASSERT_EQ(stat(path.c_str(), &status), 0);
+    EXPECT_EQ(status.st_mode & 0777, 0600u);
+    EXPECT_EQ(::access((path + ".tmp").c_str(), F_OK), -1);
+    EXPECT_EQ(code_of(files_.write_atomically(world_.path("none/state"), "x")), Errc::not_found);
+}
+
+TEST_P(LinuxFilesTest, TellsTheAlignmentOfDirectIo) {
+    auto file = files_.open(world_.path("file"), {.direct = true, .create = true});
+    if (!file && file.error().code == Errc::not_supported) GTEST_SKIP() << file.error().message;
+    ASSERT_TRUE(file) << file.error().message;
+    EXPECT_TRUE((*file)->is_direct());
+    const uint32_t alignment = (*file)->alignment_bytes();
+    EXPECT_TRUE(alignment == 512 || alignment == 4096) << alignment;
+}
+
+INSTANTIATE_TEST_SUITE_P(Kernel, LinuxFilesTest, testing::Values(WorldKind{}), name_of_world);
+
+}  // namespace
+}  // namespace weft::env

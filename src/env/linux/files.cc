@@ -1,0 +1,210 @@
+#include "env/linux/files.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+
+#include "env/linux/descriptor.h"
+
+namespace weft::env {
+
+namespace {
+
+constexpr uint32_t sector_bytes = 512;
+constexpr uint32_t alignment_safe_bytes = 4096;  // no device with larger logical blocks is known to Linux 6.1
+
+class LinuxFile final : public File {
+public:
+    struct Facts {
+        bool is_block_device = false;
+        bool is_direct = false;
+        uint32_t alignment_bytes = 1;
+        uint32_t block_bytes = sector_bytes;
+    };
+
+    LinuxFile(Descriptor file, std::string path, Facts facts)
+        : file_(std::move(file)), path_(std::move(path)), facts_(facts) {}
+
+    Result<uint64_t> size_bytes() override {
+        uint64_t size = 0;
+        if (facts_.is_block_device) {
+            if (ioctl(file_.get(), BLKGETSIZE64, &size) == 0) return size;
+        } else {
+            struct stat status{};
+            if (fstat(file_.get(), &status) == 0) return static_cast<uint64_t>(status.st_size);
+        }
+        return fail_errno(errno, fmt::format("asking for the size of {}", path_));
+    }
+
+    Result<void> resize(uint64_t size_bytes) override {
+        if (facts_.is_block_device) {
+            return fail(Errc::not_supported, fmt::format("{} is a block device: its size is fixed", path_));
+        }
+        if (ftruncate(file_.get(), static_cast<off_t>(size_bytes)) == 0) return {};
+        return fail_errno(errno, fmt::format("resizing {} to {} bytes", path_, size_bytes));
+    }
+
+    [[nodiscard]] bool is_block_device() const override { return facts_.is_block_device; }
+    [[nodiscard]] bool is_direct() const override { return facts_.is_direct; }
+    [[nodiscard]] uint32_t alignment_bytes() const override { return facts_.alignment_bytes; }
+    [[nodiscard]] uint32_t block_bytes() const override { return facts_.block_bytes; }
+    [[nodiscard]] int descriptor() const override { return file_.get(); }
+
+private:
+    const Descriptor file_;
+    const std::string path_;
+    const Facts facts_;
+};
+
+// What direct I/O on `file` must be aligned to, from the kernel if it tells (6.1), else by trying.
+Result<uint32_t> find_alignment(int file, const struct stat& status, uint32_t block_bytes, const std::string& path) {
+#ifdef STATX_DIOALIGN
+    struct statx extended{};
+    if (statx(file, "", AT_EMPTY_PATH, STATX_DIOALIGN, &extended) == 0 &&
+        (extended.stx_mask & STATX_DIOALIGN) != 0) {
+        if (extended.stx_dio_offset_align == 0) {
+            return fail(Errc::not_supported, fmt::format("{}: its file system has no direct I/O", path));
+        }
+        return std::max(extended.stx_dio_mem_align, extended.stx_dio_offset_align);
+    }
+#endif
+    if (S_ISBLK(status.st_mode)) return block_bytes;
+    // Reading nothing succeeds whatever the alignment, so that a small file cannot be asked.
+    if (status.st_size < alignment_safe_bytes) return alignment_safe_bytes;
+    alignas(alignment_safe_bytes) std::array<std::byte, 2 * size_t{sector_bytes}> buffer;
+    const bool is_enough = pread(file, buffer.data() + sector_bytes, sector_bytes, sector_bytes) == sector_bytes;
+    return is_enough ? sector_bytes : alignment_safe_bytes;
+}
+
+// An open file description lock: it belongs to this open, not to the process, and goes with it.
+Result<void> lock_whole(int file, bool read_only, const std::string& path) {
+    struct flock lock{};
+    lock.l_type = read_only ? F_RDLCK : F_WRLCK;
+    lock.l_whence = SEEK_SET;
+    if (fcntl(file, F_OFD_SETLK, &lock) == 0) return {};
+    if (errno == EAGAIN || errno == EACCES) return fail(Errc::busy, fmt::format("{} is locked by another user", path));
+    return fail_errno(errno, fmt::format("locking {}", path));
+}
+
+int open_flags(const OpenOptions& options, bool is_block_device) {
+    int flags = O_CLOEXEC | (options.read_only ? O_RDONLY : O_RDWR);
+    if (options.direct) flags |= O_DIRECT;
+    if (options.create && !is_block_device) flags |= O_CREAT;
+    if (options.exclusive && is_block_device) flags |= O_EXCL;  // against mounts and whoever else asks so
+    return flags;
+}
+
+std::unexpected<Error> fail_open(int number, const OpenOptions& options, const std::string& path) {
+    if (number == EBUSY) return fail(Errc::busy, fmt::format("{} is in use (mounted, or open elsewhere)", path));
+    if (number == EINVAL && options.direct) {
+        return fail(Errc::not_supported, fmt::format("{}: its file system has no direct I/O", path));
+    }
+    return fail_errno(number, fmt::format("opening {}", path));
+}
+
+Result<void> write_whole(int file, std::string_view contents) {
+    while (!contents.empty()) {
+        const ssize_t count = ::write(file, contents.data(), contents.size());
+        if (count < 0 && errno != EINTR) return fail_errno(errno, "writing");
+        if (count > 0) contents.remove_prefix(static_cast<size_t>(count));
+    }
+    if (fsync(file) != 0) return fail_errno(errno, "syncing");
+    return {};
+}
+
+// `doing` before what went wrong inside.
+std::unexpected<Error> fail_within(const std::string& doing, const Error& error) {
+    return fail(error.code, doing + ": " + error.message);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<File>> LinuxFiles::open(const std::string& path, const OpenOptions& options) {
+    struct stat status{};
+    const bool exists = stat(path.c_str(), &status) == 0;
+    // Before it is opened: opening a FIFO or a tape has effects.
+    if (exists && !S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode)) {
+        return fail(Errc::invalid_argument, fmt::format("{} is neither a file nor a block device", path));
+    }
+    const bool expects_block_device = exists && S_ISBLK(status.st_mode);
+    Descriptor file(::open(path.c_str(), open_flags(options, expects_block_device), 0600));
+    if (!file.is_open()) return fail_open(errno, options, path);
+    if (fstat(file.get(), &status) != 0) return fail_errno(errno, fmt::format("looking at {}", path));
+    if (S_ISBLK(status.st_mode) != expects_block_device) {
+        return fail(Errc::busy, fmt::format("{} was replaced while it was opened", path));
+    }
+
+    LinuxFile::Facts facts{.is_block_device = expects_block_device, .is_direct = options.direct};
+    if (expects_block_device) {
+        int block_bytes = 0;
+        if (ioctl(file.get(), BLKSSZGET, &block_bytes) != 0) {
+            return fail_errno(errno, fmt::format("asking for the block size of {}", path));
+        }
+        facts.block_bytes = static_cast<uint32_t>(block_bytes);
+    } else if (options.exclusive) {
+        WEFT_TRY(lock_whole(file.get(), options.read_only, path));
+    }
+    if (options.direct) {
+        const auto alignment = find_alignment(file.get(), status, facts.block_bytes, path);
+        if (!alignment) return std::unexpected(alignment.error());
+        facts.alignment_bytes = *alignment;
+    }
+    return std::make_unique<LinuxFile>(std::move(file), path, facts);
+}
+
+Result<std::string> LinuxFiles::read_all(const std::string& path, size_t size_max) {
+    const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file.is_open()) return fail_errno(errno, fmt::format("opening {}", path));
+    std::string contents;
+    std::array<char, 16384> piece;
+    for (;;) {
+        const ssize_t count = ::read(file.get(), piece.data(), piece.size());
+        if (count == 0) return contents;
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) return fail_errno(errno, fmt::format("reading {}", path));
+        contents.append(piece.data(), static_cast<size_t>(count));
+        if (contents.size() > size_max) {
+            return fail(Errc::out_of_range, fmt::format("{} is larger than {} bytes", path, size_max));
+        }
+    }
+}
+
+Result<void> LinuxFiles::write_atomically(const std::string& path, std::string_view contents) {
+    const std::string doing = fmt::format("writing {}", path);
+    // One fixed name: what a crash leaves behind is overwritten the next time.
+    const std::string temporary = path + ".tmp";
+    Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!file.is_open()) return fail_errno(errno, doing);
+    if (const auto written = write_whole(file.get(), contents); !written) {
+        ::unlink(temporary.c_str());
+        return fail_within(doing, written.error());
+    }
+    file = Descriptor();
+    if (::rename(temporary.c_str(), path.c_str()) != 0) {
+        const int number = errno;
+        ::unlink(temporary.c_str());
+        return fail_errno(number, doing);
+    }
+    // The new name itself lasts only once its folder is on the medium.
+    const size_t slash = path.find_last_of('/');
+    const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+    const Descriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!directory.is_open() || fsync(directory.get()) != 0) {
+        return fail_errno(errno, fmt::format("syncing the folder of {}", path));
+    }
+    return {};
+}
+
+Result<void> LinuxFiles::remove(const std::string& path) {
+    if (::unlink(path.c_str()) != 0) return fail_errno(errno, fmt::format("removing {}", path));
+    return {};
+}
+
+}  // namespace weft::env

@@ -1,0 +1,17 @@
+// Files and block devices of the kernel.
+#pragma once
+
+#include "env/files.h"
+
+namespace weft::env {
+
+// Any thread; every call blocks.
+class LinuxFiles final : public Files {
+public:
+    Result<std::unique_ptr<File>> open(const std::string& path, const OpenOptions& options) override;
+    Result<std::string> read_all(const std::string& path, size_t size_max) override;
+    Result<void> write_atomically(const std::string& path, std::string_view contents) override;
+    Result<void> remove(const std::string& path) override;
+};
+
+}  // namespace weft::env

@@ -1,0 +1,79 @@
+#include "env/sim/environment.h"
+
+#include <algorithm>
+
+#include "base/hex.h"
+#include "base/uuid.h"
+#include "env/sim/files.h"
+#include "env/sim/sockets.h"
+
+namespace weft::sim {
+
+namespace {
+
+class SimClock final : public env::Clock {
+public:
+    SimClock(const Core& core, const Options& options) : core_(core), options_(options) {}
+    [[nodiscard]] TimeNs now() const override { return core_.now(); }
+    [[nodiscard]] TimeNs wall() const override { return options_.wall_epoch + core_.now(); }
+
+private:
+    const Core& core_;
+    const Options& options_;
+};
+
+class SimRandom final : public env::Random {
+public:
+    explicit SimRandom(Core& core) : core_(core) {}
+    void fill(MutableBytes bytes) override { core_.prng().fill(bytes); }
+
+private:
+    Core& core_;
+};
+
+class SimEnvironment final : public env::Environment {
+public:
+    SimEnvironment(Core& core, const Options& options, Machine& machine, Wire& wire)
+        : core_(core),
+          machine_(machine),
+          clock_(core, options),
+          random_(core),
+          network_(machine, wire),
+          files_(machine) {}
+
+    env::Clock& clock() override { return clock_; }
+    env::Random& random() override { return random_; }
+    env::Network& network() override { return network_; }
+    env::Files& files() override { return files_; }
+    Result<std::unique_ptr<env::Waiter>> make_waiter() override { return std::make_unique<SimWaiter>(core_); }
+    Result<std::unique_ptr<env::FileQueue>> make_file_queue() override {
+        return std::make_unique<SimFileQueue>(machine_);
+    }
+
+    void offload(env::OffloadJob job) override {
+        job.work();
+        job.done();
+    }
+
+    // As /etc/machine-id has it: 32 digits.
+    std::string machine_id() override {
+        return to_hex(Uuid::from_names({"weft simulated machine", machine_.name}).octets());
+    }
+
+private:
+    Core& core_;
+    Machine& machine_;
+    SimClock clock_;
+    SimRandom random_;
+    SimNetwork network_;
+    SimFiles files_;
+};
+
+}  // namespace
+
+std::unique_ptr<env::Environment> make_sim_environment(Core& core, const Options& options, Machine& machine,
+                                                       Wire& wire) {
+    return std::make_unique<SimEnvironment>(core, options, machine, wire);
+}
+
+}  // namespace weft::sim
