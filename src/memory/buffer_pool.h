@@ -1,0 +1,105 @@
+// Data buffers of one size, shared by the poll groups of a transport, so that memory follows the number of
+// commands in execution, not queue depth × connections.
+//
+// Each poll group has a cache with a reserve: that many buffers are its own from the start and come back to it, so
+// taking and giving on the fast path touches no shared line and no group starves. What is left is shared, under a
+// mutex. A request that finds too few waits in its group's FIFO and is granted in order, all its buffers at once.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "base/intrusive_list.h"
+#include "base/result.h"
+#include "env/environment.h"
+
+namespace weft {
+
+struct BufferPoolOptions {
+    uint32_t buffer_bytes = 0;   // a multiple of 4096
+    uint32_t buffer_count = 0;
+};
+
+// The shared part. Created on the control path; take/give from any thread.
+class BufferPool {
+public:
+    // Errors: no_memory, invalid_argument.
+    static Result<std::unique_ptr<BufferPool>> create(const BufferPoolOptions& options);
+    BufferPool(const BufferPool&) = delete;
+    BufferPool& operator=(const BufferPool&) = delete;
+    ~BufferPool();  // all buffers are back, asserted
+
+    // Sets `count` buffers aside for a cache. Errors: no_memory when fewer are left in the shared part.
+    Result<std::vector<std::byte*>> reserve(uint32_t count);
+    // Moves up to `buffers.size()` shared buffers out; returns how many.
+    size_t take(std::span<std::byte*> buffers);
+    void give(std::span<std::byte* const> buffers);
+
+    [[nodiscard]] uint32_t buffer_bytes() const { return options_.buffer_bytes; }
+    [[nodiscard]] uint32_t buffer_count() const { return options_.buffer_count; }
+    [[nodiscard]] uint32_t shared_free() const;
+
+private:
+    BufferPool(const BufferPoolOptions& options, env::Mapping memory);
+    const BufferPoolOptions options_;
+    env::Mapping memory_;
+    mutable std::mutex mutex_;
+    std::vector<std::byte*> free_;
+};
+
+// A request that waits for buffers: embedded in what waits.
+struct BufferWaiter {
+    std::span<std::byte*> into;                       // filled when granted: all of it
+    void (*granted)(BufferWaiter& waiter) = nullptr;  // called from BufferCache::serve()
+    void* context = nullptr;                          // whose waiter this is
+    ListLink<BufferWaiter> link;
+};
+
+struct BufferCacheStats {
+    uint64_t from_cache = 0;
+    uint64_t from_shared = 0;
+    uint64_t waited = 0;
+};
+
+// One poll group's view of the pool; lives on its thread.
+class BufferCache {
+public:
+    // Errors: no_memory when the pool cannot hold the reserve beside those of the other groups.
+    static Result<std::unique_ptr<BufferCache>> create(BufferPool& pool, uint32_t reserve);
+    BufferCache(const BufferCache&) = delete;
+    BufferCache& operator=(const BufferCache&) = delete;
+    ~BufferCache();  // nobody waits and the reserve is back, asserted
+
+    // Fills all of `buffers`, or none and returns false. Refused while others wait: they come first.
+    bool take(std::span<std::byte*> buffers);
+    void give(std::span<std::byte* const> buffers);
+    // Queues `waiter` (for no more than the pool can ever hold) behind those that wait already.
+    void wait(BufferWaiter& waiter);
+    void stop_waiting(BufferWaiter& waiter) { waiters_.remove(waiter); }
+    // Grants the first waiters while buffers suffice; called by the poll group once a turn. Returns how many.
+    uint32_t serve();
+
+    [[nodiscard]] bool has_waiters() const { return !waiters_.empty(); }
+    [[nodiscard]] size_t waiting() const { return waiters_.size(); }
+    // Buffers that take() could give now, at most (the shared ones may be gone a moment later).
+    [[nodiscard]] size_t available() const;
+    [[nodiscard]] const BufferCacheStats& stats() const { return stats_; }
+    [[nodiscard]] BufferPool& pool() const { return pool_; }
+
+private:
+    BufferCache(BufferPool& pool, std::vector<std::byte*> reserve);
+    bool take_for_sure(std::span<std::byte*> buffers);
+
+    BufferPool& pool_;
+    const size_t reserve_;
+    std::vector<std::byte*> free_;  // last in, first out: the hottest first
+    size_t outstanding_ = 0;
+    IntrusiveList<BufferWaiter, &BufferWaiter::link> waiters_;
+    BufferCacheStats stats_;
+};
+
+}  // namespace weft
