@@ -1,0 +1,65 @@
+#include "reactor/io_channel.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+#include "reactor/thread.h"
+
+namespace weft {
+
+IoChannel::IoChannel() {
+    removal_.channel = this;
+    removal_.run = [](Message& message) {
+        IoChannel* channel = static_cast<Removal&>(message).channel;
+        channel->removal_posted_ = false;
+        if (channel->references_ > 0) return;  // taken up again meanwhile
+        IoDevice* device = channel->device_;
+        Thread* thread = channel->thread_;
+        thread->channels_.erase(device);
+        device->channel_gone(*thread);
+    };
+}
+
+IoChannel::~IoChannel() { WEFT_ASSERT(references_ == 0); }
+
+void IoChannel::drop_reference() {
+    WEFT_ASSERT(thread_->is_current());
+    WEFT_ASSERT(references_ > 0);
+    if (--references_ > 0 || removal_posted_) return;
+    removal_posted_ = true;
+    thread_->post(removal_);
+}
+
+IoDevice::~IoDevice() { WEFT_ASSERT(threads_.empty()); }
+
+Result<IoChannel*> IoDevice::get_channel() {
+    Thread& thread = Thread::current();
+    const auto found = thread.channels_.find(this);
+    if (found != thread.channels_.end()) return found->second.get();
+    auto made = make_channel();
+    if (!made) return std::unexpected(std::move(made).error());
+    IoChannel* channel = made->get();
+    channel->device_ = this;
+    channel->thread_ = &thread;
+    thread.channels_.emplace(this, std::move(*made));
+    const std::lock_guard lock(mutex_);
+    threads_.push_back(&thread);
+    return channel;
+}
+
+void IoDevice::channel_gone(Thread& thread) {
+    const std::lock_guard lock(mutex_);
+    std::erase(threads_, &thread);
+}
+
+std::vector<Thread*> IoDevice::channel_threads() const {
+    const std::lock_guard lock(mutex_);
+    return threads_;
+}
+
+bool IoDeviceOrder::operator()(const IoDevice* left, const IoDevice* right) const {
+    const int order = left->device_name().compare(right->device_name());
+    return order != 0 ? order < 0 : left < right;
+}
+
+}  // namespace weft

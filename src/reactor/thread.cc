@@ -1,0 +1,78 @@
+#include "reactor/thread.h"
+
+#include "base/assert.h"
+#include "reactor/reactor.h"
+
+namespace weft {
+
+namespace {
+// The only thread-local of the program: whose code is running.
+thread_local Thread* current_thread = nullptr;
+constexpr uint32_t messages_per_turn = 64;
+}  // namespace
+
+CurrentThread::CurrentThread(Thread* thread) : previous_(current_thread) { current_thread = thread; }
+CurrentThread::~CurrentThread() { current_thread = previous_; }
+
+Thread::Thread(Reactor& reactor, std::string name, uint64_t id, const CpuSet& cpus)
+    : reactor_(reactor), name_(std::move(name)), id_(id), cpus_(cpus) {}
+
+Thread::~Thread() {
+    WEFT_ASSERT(inbox_.empty());
+    WEFT_ASSERT(channels_.empty());
+    WEFT_ASSERT(timers_.size() == 0);
+}
+
+Thread& Thread::current() {
+    WEFT_ASSERT(current_thread != nullptr);
+    return *current_thread;
+}
+
+Thread* Thread::current_or_null() { return current_thread; }
+
+void Thread::post(Message& message) {
+    WEFT_ASSERT(message.run != nullptr);
+    inbox_.push(message);
+    reactor_.wake_if_sleeping();
+}
+
+uint32_t Thread::run_messages() {
+    uint32_t count = 0;
+    while (count < messages_per_turn) {
+        MpscNode* node = inbox_.pop();
+        if (node == nullptr) break;
+        ++count;
+        Message& message = *static_cast<Message*>(node);
+        message.run(message);
+    }
+    return count;
+}
+
+uint32_t Thread::run_pollers() {
+    uint32_t work = 0;
+    for (Poller* poller = active_pollers_.front(); poller != nullptr; poller = next_poller_) {
+        next_poller_ = PollerList::next(*poller);
+        work += poller->run();
+    }
+    next_poller_ = nullptr;
+    return work;
+}
+
+bool Thread::prepare_sleep() {
+    for (Poller* poller = active_pollers_.front(); poller != nullptr; poller = PollerList::next(*poller)) {
+        if (poller->prepare_sleep()) continue;
+        for (Poller* asked = active_pollers_.front(); asked != poller; asked = PollerList::next(*asked)) {
+            asked->woke_up();
+        }
+        return false;
+    }
+    return true;
+}
+
+void Thread::woke_up() {
+    for (Poller* poller = active_pollers_.front(); poller != nullptr; poller = PollerList::next(*poller)) {
+        poller->woke_up();
+    }
+}
+
+}  // namespace weft
