@@ -1,0 +1,41 @@
+// The configuration file, in SPDK's format: the calls that bring a target to its state, in order.
+//
+//   {"subsystems": [{"subsystem": "bdev", "config": [{"method": "bdev_malloc_create", "params": {…}}, …]}, …]}
+//
+// An array in place of a call is a batch: its calls may run at the same time. "config" may be null.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "reactor/task.h"
+#include "rpc/json.h"
+#include "rpc/registry.h"
+
+namespace weft::rpc {
+
+struct ConfigCall {
+    size_t number = 0;  // of the call in the file, from 1: what messages name
+    std::string subsystem;
+    std::string method;
+    Json params;       // null: none
+    size_t batch = 0;  // calls with the same number, which is not 0, stand in one batch
+};
+
+// Errors: invalid_argument, naming the place.
+Result<std::vector<ConfigCall>> parse_config(std::string_view text);
+
+struct ApplyOptions {
+    bool ignore_errors = false;                // log what failed, go on
+    bool ignore_unknown_with_warning = false;  // methods that this program does not have
+};
+
+// Calls all that may be called at startup, then `start` (framework start, which sets the registry's state), then the
+// rest. `start` is left out when the state is runtime already. Errors: of the first call that failed, naming it.
+Task<Result<void>> apply_config(Registry& registry, std::vector<ConfigCall> calls, ApplyOptions options,
+                                std::move_only_function<Task<Result<void>>()> start);
+
+}  // namespace weft::rpc

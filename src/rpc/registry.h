@@ -1,0 +1,125 @@
+// The RPC methods of the program: main() adds them, servers and the configuration loader call them.
+//
+//   Task<Result<Json>> add_namespace(nvmf::Target& target, AddNamespace params) {
+//       …
+//       co_return Json(nsid);
+//   }
+//
+//   registry.add<AddNamespace>({.name = "nvmf_subsystem_add_ns",
+//                               .text = "Exposes a block device as a namespace",
+//                               .result = "u32: the namespace's id"},
+//                              [&target](AddNamespace params) { return add_namespace(target, std::move(params)); });
+//
+// (A lambda with captures that is itself a coroutine would work here, since the registry keeps the lambda; clang-tidy
+// refuses it, since elsewhere it seldom does.)
+// What a handler answers: a value; fail(Errc::invalid_argument, …), which the client sees as -32602; any other
+// fail(), which it sees as the negative errno; or, when the handler returns Task<Response>, rpc::fail_code().
+// Lives on one thread (app_thread), outlives every call. Includes nlohmann: headers say `class Registry;`.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "reactor/task.h"
+#include "rpc/describe.h"
+#include "rpc/error.h"
+#include "rpc/json.h"
+#include "rpc/params.h"
+
+namespace weft::rpc {
+
+struct MethodSpec {
+    std::string name;
+    std::string text;
+    States states = runtime;
+    std::vector<std::string> aliases = {};  // earlier names: taken, with one warning in the log each
+    std::string result = "true";
+};
+
+class Registry {
+public:
+    Registry();
+    Registry(const Registry&) = delete;
+    Registry& operator=(const Registry&) = delete;
+    ~Registry();
+
+    // P is a struct with fields(), see rpc/params.h; NoParams for none. The handler's captures live as long as the
+    // registry; its parameters until the task ends, whether it takes them by value or by reference.
+    template <class P>
+    void add(MethodSpec spec, std::move_only_function<Task<Result<Json>>(P&&)> handler);
+    template <class P>
+    void add(MethodSpec spec, std::move_only_function<Task<Response>(P&&)> handler);
+
+    // Never fails otherwise than by its Response.
+    Task<Response> call(std::string method, Json params);
+
+    // startup until set_state(runtime).
+    [[nodiscard]] States state() const { return state_; }
+    void set_state(States state);
+
+    // Only these can be called or seen from now on (--rpcs-allowed); names that nobody adds do no harm.
+    void set_allowed(std::set<std::string, std::less<>> names) { allowed_ = std::move(names); }
+
+    // By name. The allow list counts.
+    [[nodiscard]] std::vector<MethodDescription> descriptions() const;
+    // When `method`, or what it is an alias of, may be called; nullopt: there is no such method.
+    [[nodiscard]] std::optional<States> states_of(std::string_view method) const;
+
+private:
+    using Call = std::move_only_function<Task<Response>(const Json& params)>;
+    struct Method;
+
+    void insert(MethodSpec spec, const Type& params, Call call);
+    [[nodiscard]] Method* find(std::string_view name) const;
+    [[nodiscard]] bool is_allowed(std::string_view name) const;
+    [[nodiscard]] RpcError not_found(std::string_view name) const;
+
+    States state_ = States::startup;
+    std::map<std::string, std::unique_ptr<Method>, std::less<>> methods_;
+    struct Alias {
+        Method* method;
+        bool warned = false;
+    };
+    std::map<std::string, Alias, std::less<>> aliases_;
+    std::optional<std::set<std::string, std::less<>>> allowed_;
+};
+
+// rpc_get_methods.
+void add_rpc_methods(Registry& registry);
+
+namespace registry_detail {
+
+// Decodes, calls, and keeps the parameters until the handler is done. R is Result<Json> or Response.
+template <class P, class R>
+Task<Response> invoke(std::move_only_function<Task<R>(P&&)>& handler, const Json& json) {
+    P params{};
+    if (auto done = decode(type_of<P>(), json, &params); !done) co_return std::unexpected(std::move(done).error());
+    R result = co_await handler(std::move(params));
+    if (!result) co_return std::unexpected(std::move(result).error());
+    co_return std::move(*result);
+}
+
+}  // namespace registry_detail
+
+template <class P>
+void Registry::add(MethodSpec spec, std::move_only_function<Task<Result<Json>>(P&&)> handler) {
+    insert(std::move(spec), type_of<P>(), [handler = std::move(handler)](const Json& json) mutable {
+        return registry_detail::invoke<P, Result<Json>>(handler, json);
+    });
+}
+
+template <class P>
+void Registry::add(MethodSpec spec, std::move_only_function<Task<Response>(P&&)> handler) {
+    insert(std::move(spec), type_of<P>(), [handler = std::move(handler)](const Json& json) mutable {
+        return registry_detail::invoke<P, Response>(handler, json);
+    });
+}
+
+}  // namespace weft::rpc
