@@ -1,0 +1,134 @@
+#include "bdev/device.h"
+
+#include <fmt/format.h>
+
+#include <bit>
+
+#include "base/assert.h"
+#include "reactor/reactor.h"
+
+namespace weft::bdev {
+
+Result<void> check_size(uint32_t block_bytes, uint64_t block_count) {
+    if (block_bytes < block_bytes_min || block_bytes > block_bytes_max || !std::has_single_bit(block_bytes)) {
+        return fail(Errc::invalid_argument, fmt::format("a block size of {} bytes: it must be a power of two from {} to {}",
+                                                        block_bytes, block_bytes_min, block_bytes_max));
+    }
+    if (block_count == 0) return fail(Errc::invalid_argument, "a device must hold at least one block");
+    if (block_count > device_bytes_max / block_bytes) {
+        return fail(Errc::invalid_argument, fmt::format("{} blocks of {} bytes are more than 2^63 bytes", block_count,
+                                                        block_bytes));
+    }
+    return {};
+}
+
+// The figures of a channel on their way from its thread to the app thread.
+struct Device::Retirement : Message {
+    Device* device = nullptr;
+    Statistics figures;
+};
+
+Device::Device(std::string name, Uuid uuid, const Geometry& geometry)
+    : IoDevice(std::move(name)),
+      home_(Thread::current_or_null()),
+      uuid_(uuid),
+      geometry_(geometry),
+      block_count_(geometry.block_count) {
+    WEFT_ASSERT(!this->name().empty());
+    WEFT_ASSERT(check_size(geometry.block_bytes, geometry.block_count).has_value());
+    WEFT_ASSERT(std::has_single_bit(geometry.alignment_bytes));
+}
+
+Device::~Device() { WEFT_ASSERT(descriptors_.empty()); }
+
+void Device::describe(Json&) const {}
+void Device::write_config(Json&) const {}
+Task<void> Device::close() { co_return; }
+
+void Device::set_block_count(uint64_t count) {
+    WEFT_ASSERT(check_size(geometry_.block_bytes, count).has_value());
+    block_count_.store(count, std::memory_order_release);
+}
+
+Result<ChannelRef<Channel>> Device::channel() {
+    auto channel = get_channel();
+    if (!channel) return std::unexpected(std::move(channel).error());
+    return ChannelRef<Channel>(static_cast<Channel&>(**channel));
+}
+
+// Registry::remove lets the device live until these messages have run: they precede the channel's leaving.
+void Device::retire(std::unique_ptr<Retirement> retirement) {
+    if (home_ == nullptr || home_->is_current()) {
+        retired_.add(retirement->figures);
+        return;
+    }
+    retirement->device = this;
+    retirement->run = [](Message& message) {
+        const std::unique_ptr<Retirement> owned(&static_cast<Retirement&>(message));
+        owned->device->retired_.add(owned->figures);
+    };
+    home_->post(*retirement.release());
+}
+
+Channel::Channel() : retirement_(std::make_unique<Device::Retirement>()) {}
+
+Channel::~Channel() {
+    WEFT_ASSERT(in_flight_ == 0);
+    retirement_->figures = statistics_;
+    bdev().retire(std::move(retirement_));
+}
+
+Device& Channel::bdev() const { return static_cast<Device&>(device()); }
+
+Status Channel::check(const Request& request) const {
+    if (!bdev().supports(request.op)) return Status::not_supported;
+    if (request.op == Op::flush) return Status::success;
+    const uint64_t block_count = bdev().block_count();
+    if (request.lba > block_count || request.blocks > block_count - request.lba) return Status::out_of_range;
+    if (request.op == Op::unmap || request.op == Op::write_zeroes) return Status::success;
+    uint64_t data_bytes = 0;
+    for (const iovec& piece : request.data) data_bytes += piece.iov_len;
+    return data_bytes == request.blocks * bdev().block_bytes() ? Status::success : Status::failed;
+}
+
+// Latency is in turns of the reactor: what is done at once took none.
+void Channel::count(const Request& request, Status status) {
+    const uint64_t bytes = request.op == Op::flush ? 0 : request.blocks * bdev().block_bytes();
+    statistics_.count(request.op, bytes, thread().reactor().now() - request.submitted_at, status);
+}
+
+Progress Channel::submit(Request& request) {
+    request.submitted_at = thread().reactor().now();
+    const Status refused = check(request);
+    if (refused != Status::success) [[unlikely]] {
+        request.status = refused;
+        statistics_.count(request.op, 0, 0, refused);
+        return Progress::done;
+    }
+    request.status = Status::success;
+    if (request.blocks == 0 && request.op != Op::flush) [[unlikely]] return Progress::done;
+    const Progress progress = start(request);
+    if (progress == Progress::done) {
+        count(request, request.status);
+    } else if (progress == Progress::pending) {
+        ++in_flight_;
+    }
+    return progress;
+}
+
+void Channel::finish(Request& request, Status status) {
+    WEFT_ASSERT(&Thread::current().reactor() == &thread().reactor());
+    WEFT_ASSERT(in_flight_ > 0);
+    WEFT_ASSERT(!request.link.is_linked);
+    --in_flight_;
+    request.status = status;
+    count(request, status);
+    const CurrentThread scope(&thread());  // file completions are reaped by the reactor's first thread
+    request.done(request);
+}
+
+std::optional<Bytes> Channel::lend(uint64_t, uint64_t) { return std::nullopt; }
+void Channel::unlend(uint64_t, uint64_t) {}
+bool Channel::abort(Request&) { return false; }
+
+}  // namespace weft::bdev

@@ -1,0 +1,142 @@
+// A block device, and the channel through which one thread uses it.
+//
+// A module derives both. What a device promises: a logical block is atomic among concurrent requests, also from
+// several threads; nothing else is ordered between concurrent requests. A request that was acknowledged is seen
+// by every later one.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "base/uuid.h"
+#include "bdev/request.h"
+#include "bdev/statistics.h"
+#include "reactor/io_channel.h"
+#include "reactor/task.h"
+#include "rpc/json_fwd.h"
+
+namespace weft::bdev {
+
+class Channel;
+class Descriptor;
+
+// What does not change while a device lives, but for the number of blocks.
+struct Geometry {
+    uint32_t block_bytes = 512;   // a power of two, 512 … 65536
+    uint64_t block_count = 0;
+    uint32_t alignment_bytes = 1; // of data buffers; a power of two
+    bool has_write_cache = false; // acknowledged writes may be lost with the power until a flush
+    uint32_t optimal_blocks = 0;  // preferred granularity of writes, 0: any
+    uint32_t unmap_blocks = 1;    // granularity below which unmap frees no space
+};
+inline constexpr uint32_t block_bytes_min = 512;
+inline constexpr uint32_t block_bytes_max = 65536;
+inline constexpr uint64_t device_bytes_max = uint64_t{1} << 63;
+// Errors: invalid_argument, saying what is wrong with a size that came from outside.
+Result<void> check_size(uint32_t block_bytes, uint64_t block_count);
+
+class Device : public IoDevice {
+public:
+    Device(std::string name, Uuid uuid, const Geometry& geometry);
+    ~Device() override;
+
+    [[nodiscard]] const std::string& name() const { return device_name(); }
+    [[nodiscard]] const Uuid& uuid() const { return uuid_; }
+    [[nodiscard]] const std::vector<std::string>& aliases() const { return aliases_; }
+    void add_alias(std::string alias) { aliases_.push_back(std::move(alias)); }
+    [[nodiscard]] uint32_t block_bytes() const { return geometry_.block_bytes; }
+    [[nodiscard]] const Geometry& geometry() const { return geometry_; }
+    // May grow or shrink while in use; every thread sees it within its turn.
+    [[nodiscard]] uint64_t block_count() const { return block_count_.load(std::memory_order_acquire); }
+
+    [[nodiscard]] virtual std::string_view product_name() const = 0;  // "Malloc disk"
+    [[nodiscard]] virtual bool supports(Op op) const = 0;
+    // submit(write) has consumed `data` when it returns done: the caller may pass memory that dies with the turn.
+    [[nodiscard]] virtual bool consumes_data_inline() const { return false; }
+    // Reads of so many blocks need no buffer: Channel::lend() mostly gives memory, and when it does not, a read
+    // is done on the spot (or to be retried), never pending.
+    [[nodiscard]] virtual bool lends(uint64_t /*blocks*/) const { return false; }
+    // "driver_specific" of bdev_get_bdevs: an object, empty by default.
+    virtual void describe(Json& driver_specific) const;
+    // The {method, params} that would make this device again, for save_config; nothing by default.
+    virtual void write_config(Json& entries) const;
+
+    // Ends what the device does of its own accord and lets go of what is behind it. App thread, once, after the last
+    // channel went and before the destructor; may take its time.
+    virtual Task<void> close();
+
+    // The current thread's channel. Errors: those of opening what is behind the device.
+    Result<ChannelRef<Channel>> channel();
+
+    // App thread. Figures of channels that are gone; add those of the living ones for the whole.
+    Statistics& retired_statistics() { return retired_; }
+    // App thread. Who holds the claim, "" for nobody.
+    [[nodiscard]] const std::string& claimed_by() const { return claimed_by_; }
+
+protected:
+    // App thread; Registry::notify_resized, after this, tells the descriptors.
+    void set_block_count(uint64_t count);
+
+private:
+    friend class Registry;
+    friend class Descriptor;
+    friend class Channel;
+    struct Retirement;
+    void retire(std::unique_ptr<Retirement> retirement);
+
+    Thread* const home_;  // the app thread; nullptr when made without one (tests)
+    const Uuid uuid_;
+    const Geometry geometry_;
+    std::atomic<uint64_t> block_count_;
+    std::vector<std::string> aliases_;
+    std::vector<Descriptor*> descriptors_;  // app thread
+    std::string claimed_by_;                // app thread; "" when not claimed for writing
+    bool removing_ = false;                 // app thread
+    Statistics retired_;
+};
+
+class Channel : public IoChannel {
+public:
+    Channel();
+    ~Channel() override;  // nothing in flight; leaves its figures to the device
+
+    // Starts `request`, which belongs to the device until it is done. The range, the op and the data length are
+    // checked here; figures are kept here.
+    Progress submit(Request& request);
+
+    // Read without a copy: the device's own memory for the range, or nothing when the device has none to lend (use
+    // submit). The blocks do not change until unlend() of the same range, which must come before the turn ends.
+    virtual std::optional<Bytes> lend(uint64_t lba, uint64_t blocks);
+    virtual void unlend(uint64_t lba, uint64_t blocks);
+    // Counts a lent read as a read that was done.
+    void count_lent_read(uint64_t bytes) { statistics_.count(Op::read, bytes, 0, Status::success); }
+
+    // Tries to end a pending request early; true when it will be done with Status::aborted.
+    virtual bool abort(Request& request);
+
+    [[nodiscard]] Device& bdev() const;
+    [[nodiscard]] Statistics& statistics() { return statistics_; }
+    [[nodiscard]] uint32_t in_flight() const { return in_flight_; }
+
+protected:
+    // The module's part of submit(): the range is inside the device, the op supported, blocks > 0 except for flush.
+    virtual Progress start(Request& request) = 0;
+    // A pending request is done. From the loop of this channel's reactor; calls the request's `done`, as this
+    // channel's thread, and does not touch the request after that.
+    void finish(Request& request, Status status);
+
+private:
+    [[nodiscard]] Status check(const Request& request) const;
+    void count(const Request& request, Status status);
+
+    Statistics statistics_;
+    uint32_t in_flight_ = 0;
+    std::unique_ptr<Device::Retirement> retirement_;  // allocated early: a destructor must not fail
+};
+
+}  // namespace weft::bdev

@@ -1,0 +1,114 @@
+#include "bdev/registry.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/assert.h"
+#include "base/log.h"
+
+namespace weft::bdev {
+
+namespace {
+
+bool answers_to(const Device& device, std::string_view name) {
+    if (device.name() == name || std::ranges::find(device.aliases(), name) != device.aliases().end()) return true;
+    const auto uuid = Uuid::parse(name);
+    return uuid && *uuid == device.uuid();
+}
+
+}  // namespace
+
+Descriptor::Descriptor(Device& device, std::function<void(Event)> on_event)
+    : device_(device), on_event_(std::move(on_event)) {
+    device_.descriptors_.push_back(this);
+}
+
+Descriptor::~Descriptor() {
+    WEFT_ASSERT(device_.home_ == nullptr || device_.home_->is_current());
+    if (claims_) device_.claimed_by_.clear();
+    std::erase(device_.descriptors_, this);
+}
+
+Result<void> Descriptor::claim(std::string holder) {
+    WEFT_ASSERT(!holder.empty());
+    if (!device_.claimed_by_.empty()) {
+        return fail(Errc::busy, fmt::format("bdev {} is claimed by {}", device_.name(), device_.claimed_by_));
+    }
+    device_.claimed_by_ = std::move(holder);
+    claims_ = true;
+    return {};
+}
+
+Registry::~Registry() { WEFT_ASSERT(events_on_their_way_ == 0); }
+
+bool Registry::is_taken(std::string_view name) const {
+    return std::ranges::any_of(devices_, [name](const auto& device) { return answers_to(*device, name); });
+}
+
+Result<Device*> Registry::add(std::unique_ptr<Device> device) {
+    std::vector<std::string> names{device->name(), device->uuid().to_string()};
+    names.insert(names.end(), device->aliases().begin(), device->aliases().end());
+    for (const std::string& name : names) {
+        if (!is_taken(name)) continue;
+        return fail(Errc::already_exists, fmt::format("bdev {} already exists", log::quoted(name)));
+    }
+    devices_.push_back(std::move(device));
+    return devices_.back().get();
+}
+
+Device* Registry::find(std::string_view name) const {
+    const auto found = std::ranges::find_if(
+        devices_, [name](const auto& device) { return !device->removing_ && answers_to(*device, name); });
+    return found == devices_.end() ? nullptr : found->get();
+}
+
+std::vector<Device*> Registry::all() const {
+    std::vector<Device*> present;
+    for (const auto& device : devices_) {
+        if (!device->removing_) present.push_back(device.get());
+    }
+    return present;
+}
+
+Result<std::unique_ptr<Descriptor>> Registry::open(std::string_view name, std::function<void(Event)> on_event) {
+    Device* device = find(name);
+    if (device == nullptr) return fail(Errc::no_such_device, "No such device");
+    return std::unique_ptr<Descriptor>(new Descriptor(*device, std::move(on_event)));
+}
+
+// From the loop, so that nobody is called back from inside a call of his own; the device may be gone by then.
+Task<void> Registry::tell(Device* device, Event event) {
+    ++events_on_their_way_;
+    co_await yield();
+    --events_on_their_way_;
+    const auto is_here = [this, device] {
+        return std::ranges::any_of(devices_, [device](const auto& owned) { return owned.get() == device; });
+    };
+    if (!is_here()) co_return;
+    for (Descriptor* descriptor : std::vector(device->descriptors_)) {
+        // Being told, a holder may close his descriptors, or open others.
+        if (!is_here()) co_return;
+        if (std::ranges::find(device->descriptors_, descriptor) == device->descriptors_.end()) continue;
+        const std::function<void(Event)> on_event = descriptor->on_event_;  // it may destroy the descriptor
+        if (on_event) on_event(event);
+    }
+}
+
+void Registry::notify_resized(Device& device) { spawn(tell(&device, Event::resized)); }
+
+Task<Result<void>> Registry::remove(std::string name) {
+    Device* device = find(name);
+    if (device == nullptr) co_return fail(Errc::no_such_device, "No such device");
+    device->removing_ = true;
+    co_await tell(device, Event::removed);
+    while (!device->descriptors_.empty() || !device->channel_threads().empty()) {
+        co_await sleep_for(look_again_after);
+    }
+    co_await yield();  // the last figures of its channels arrive
+    co_await device->close();
+    std::erase_if(devices_, [device](const auto& owned) { return owned.get() == device; });
+    co_return Result<void>{};
+}
+
+}  // namespace weft::bdev

@@ -1,0 +1,74 @@
+// All block devices of the process, by name, alias and UUID. Lives on the app thread, like descriptors.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "bdev/device.h"
+#include "reactor/task.h"
+
+namespace weft::bdev {
+
+enum class Event : uint8_t {
+    removed,  // close the descriptor, after closing the channels: the device waits for it
+    resized,
+};
+
+class Registry;
+
+// One opening of a device. Closed by the destructor, on the app thread, when its holder's channels are gone.
+class Descriptor {
+public:
+    Descriptor(const Descriptor&) = delete;
+    Descriptor& operator=(const Descriptor&) = delete;
+    ~Descriptor();
+
+    [[nodiscard]] Device& device() const { return device_; }
+    // Makes this the only descriptor through which is written. Errors: busy, naming the holder.
+    Result<void> claim(std::string holder);
+
+private:
+    friend class Registry;
+    Descriptor(Device& device, std::function<void(Event)> on_event);
+    Device& device_;
+    std::function<void(Event)> on_event_;
+    bool claims_ = false;
+};
+
+class Registry {
+public:
+    Registry() = default;
+    Registry(const Registry&) = delete;
+    Registry& operator=(const Registry&) = delete;
+    ~Registry();
+
+    // Errors: already_exists when the name, an alias or the UUID is taken.
+    Result<Device*> add(std::unique_ptr<Device> device);
+    // The name, alias or UUID belongs to a device, be it one that is being removed.
+    [[nodiscard]] bool is_taken(std::string_view name) const;
+    // By name, alias or UUID; nullptr when there is none (or it is being removed).
+    [[nodiscard]] Device* find(std::string_view name) const;
+    [[nodiscard]] std::vector<Device*> all() const;  // in the order of creation
+
+    // `on_event` is called on the app thread, from the loop. Errors: no_such_device.
+    Result<std::unique_ptr<Descriptor>> open(std::string_view name, std::function<void(Event)> on_event);
+
+    // Tells every descriptor, waits until all are closed and all channels gone, then destroys the device.
+    // Errors: no_such_device.
+    Task<Result<void>> remove(std::string name);
+    // Tells the descriptors that block_count() changed.
+    void notify_resized(Device& device);
+
+private:
+    static constexpr env::TimeNs look_again_after = env::ns_per_ms;  // for what is in the way of a removal
+    Task<void> tell(Device* device, Event event);
+
+    std::vector<std::unique_ptr<Device>> devices_;
+    uint32_t events_on_their_way_ = 0;
+};
+
+}  // namespace weft::bdev

@@ -1,0 +1,313 @@
+#include "bdev_modules/file/file_channel.h"
+
+#include <cstring>
+#include <new>
+
+#include "base/assert.h"
+#include "bdev/data_cursor.h"
+#include "bdev/zeroes.h"
+#include "reactor/reactor.h"
+
+namespace weft::bdev {
+
+namespace {
+
+constexpr std::align_val_t compare_alignment{65536};  // good for direct I/O on every device
+
+using Kind = env::FileOperation::Kind;
+
+Kind clearing_kind(Op op) { return op == Op::unmap ? Kind::punch_hole : Kind::zero_range; }
+
+Status status_of(Op op, Errc error) {
+    if (error == Errc::no_space) return Status::no_space;
+    if (error == Errc::no_memory) return Status::no_memory;
+    return op == Op::read || op == Op::compare ? Status::read_error : Status::write_error;
+}
+
+}  // namespace
+
+FileChannel::Step FileChannel::first_step(Op op) const {
+    switch (op) {
+        case Op::read:
+        case Op::write: return Step::move;
+        case Op::compare: return Step::check;
+        case Op::unmap:
+        case Op::write_zeroes: return device_.is_missing(clearing_kind(op)) ? Step::fill : Step::clear;
+        case Op::flush: return Step::sync;
+    }
+    return Step::sync;
+}
+
+// A request on its way, in its module_data.
+struct FileChannel::Work : env::FileOperation {
+    Work(FileChannel& its_channel, Request& its_request) : channel(its_channel), request(its_request) {
+        file = &channel.device_.file();
+        done = [](env::FileOperation& operation) {
+            auto& work = static_cast<Work&>(operation);
+            // The queue is the reactor's, so that another thread may be the current one.
+            const CurrentThread scope(&work.channel.thread());
+            work.channel.on_step_done(work);
+        };
+    }
+    static Work& of(Request& request) {
+        return *std::launder(reinterpret_cast<Work*>(request.module_data.data()));
+    }
+    // What was read or written before the operation that is going on.
+    [[nodiscard]] uint64_t moved() const { return offset - channel.offset_of(request); }
+
+    FileChannel& channel;
+    Request& request;
+    RangeLocks::Range range;
+    iovec piece{};  // what `data` is when it is not the request's own pieces
+    Step step = Step::move;
+    bool is_aborted = false;
+};
+
+// Starts what waited; also what waited for another reactor, of which nobody tells.
+class FileChannel::Chores final : public Poller {
+public:
+    explicit Chores(FileChannel& channel)
+        : Poller(Thread::current(), "file_" + channel.device_.name(), 0), channel_(channel) {
+        pause();
+    }
+    uint32_t poll() override { return channel_.do_chores(); }
+    // Completions of this reactor wake it; those of others do not.
+    bool prepare_sleep() override { return !channel_.device_.options().is_concurrent; }
+
+private:
+    FileChannel& channel_;
+};
+
+void FileChannel::Free::operator()(std::byte* memory) const { ::operator delete[](memory, compare_alignment); }
+
+FileChannel::FileChannel(FileDevice& device, env::FileQueue& queue)
+    : device_(device), queue_(queue), chores_(std::make_unique<Chores>(*this)) {}
+
+FileChannel::~FileChannel() = default;
+
+bool FileChannel::is_aligned(const Request& request) const {
+    const uint64_t mask = device_.geometry().alignment_bytes - 1;
+    for (const iovec& piece : request.data) {
+        if (((reinterpret_cast<uintptr_t>(piece.iov_base) | piece.iov_len) & mask) != 0) return false;
+    }
+    return true;
+}
+
+bool FileChannel::take_compare_buffer(const Request& request) {
+    WEFT_ASSERT(comparing_ == nullptr);
+    if (compare_buffer_ == nullptr) {
+        compare_buffer_.reset(new (compare_alignment, std::nothrow) std::byte[step_bytes_max]);
+    }
+    if (compare_buffer_ == nullptr) return false;
+    comparing_ = &request;
+    return true;
+}
+
+Progress FileChannel::start(Request& request) {
+    if (request.op == Op::flush && device_.has_flush_failed()) {
+        request.status = Status::write_error;
+        return Progress::done;
+    }
+    if (request.op == Op::compare) {
+        if (comparing_ != nullptr) return Progress::retry;
+        if (!take_compare_buffer(request)) {
+            request.status = Status::no_memory;
+            return Progress::done;
+        }
+    } else {
+        WEFT_ASSERT(is_aligned(request));
+    }
+    static_assert(sizeof(Work) <= Request::module_bytes);
+    Work& work = *new (request.module_data.data()) Work(*this, request);
+    work.offset = offset_of(request);
+    work.step = first_step(request.op);
+    if (work.step == Step::sync) {
+        enter_sync(work);
+        return Progress::pending;
+    }
+    work.range.first = offset_of(request);
+    work.range.end = offset_of(request) + bytes_of(request);
+    work.range.writes = request.op != Op::read && request.op != Op::compare;
+    enter(work);
+    return Progress::pending;
+}
+
+// Goes on when nothing is in the way: of its range, or of a sync.
+void FileChannel::enter(Work& work) {
+    if (locks_for(work).enter(work.range)) return submit_step(work);
+    waiting_.push_back(work.request);
+    chores_->resume();
+}
+
+// The kernel tells of a failed writeback once, whoever asks first. So that nobody misses it who should know, the
+// page cache is synced by one at a time, and those who come after see what became of it.
+void FileChannel::enter_sync(Work& work) {
+    if (work.range.link.is_linked) locks_for(work).leave(work.range);
+    work.step = Step::sync;
+    if (device_.file().is_direct()) return submit_step(work);
+    work.range.first = 0;
+    work.range.end = 1;
+    work.range.writes = true;
+    enter(work);
+}
+
+RangeLocks& FileChannel::locks_for(const Work& work) const {
+    return work.step == Step::sync ? device_.sync_locks() : device_.locks();
+}
+
+void FileChannel::submit_step(Work& work) {
+    const uint64_t rest = bytes_of(work.request) - work.moved();
+    const uint64_t step_bytes = std::min(rest, step_bytes_max);
+    work.sync = false;
+    switch (work.step) {
+        case Step::move:
+            work.kind = work.request.op == Op::read ? Kind::read : Kind::write;
+            // In the page cache a write that fails and a sync that fails look the same, but only one of them means
+            // that other writes are lost: there they are done one after the other.
+            work.sync = work.request.fua && work.kind == Kind::write && device_.file().is_direct();
+            point_at_data(work, work.moved());
+            break;
+        case Step::check:
+            work.kind = Kind::read;
+            work.piece = {.iov_base = compare_buffer_.get(), .iov_len = step_bytes};
+            work.data = {&work.piece, 1};
+            break;
+        case Step::clear:
+            work.kind = clearing_kind(work.request.op);
+            work.length = rest;
+            break;
+        case Step::fill:
+            work.kind = Kind::write;
+            // iovec has no const; the queue only reads what it writes to a file.
+            work.piece = {.iov_base = const_cast<std::byte*>(zeroes().data()), .iov_len = step_bytes};
+            work.data = {&work.piece, 1};
+            break;
+        case Step::sync: work.kind = Kind::sync_data; break;
+    }
+    queue_.submit(work);
+}
+
+// After a short transfer the rest of the piece that was cut goes alone, then the pieces behind it.
+void FileChannel::point_at_data(Work& work, uint64_t moved) {
+    std::span<const iovec> rest = work.request.data;
+    while (moved > 0 && moved >= rest.front().iov_len) {
+        moved -= rest.front().iov_len;
+        rest = rest.subspan(1);
+    }
+    work.data = rest;
+    if (moved == 0) return;
+    work.piece = {.iov_base = static_cast<std::byte*>(rest.front().iov_base) + moved,
+                  .iov_len = rest.front().iov_len - moved};
+    work.data = {&work.piece, 1};
+}
+
+void FileChannel::on_step_done(Work& work) {
+    if (work.failed) return on_step_failed(work);
+    switch (work.step) {
+        case Step::move:
+        case Step::check:
+        case Step::fill: return on_bytes_moved(work);
+        case Step::clear: return on_all_moved(work);
+        case Step::sync: {
+            const bool is_trusted = device_.file().is_direct() || !device_.has_flush_failed();
+            return end(work, is_trusted ? Status::success : Status::write_error);
+        }
+    }
+}
+
+void FileChannel::on_step_failed(Work& work) {
+    // A block device refuses what is not whole sectors of its own; that says nothing of the next one.
+    if (work.step == Step::clear && (work.error == Errc::not_supported || work.error == Errc::invalid_argument)) {
+        if (work.error == Errc::not_supported) device_.note_missing(work.kind);
+        work.step = Step::fill;
+        return submit_step(work);
+    }
+    if (work.step == Step::sync || (work.sync && work.error != Errc::no_space)) device_.note_flush_failed(work.error);
+    device_.note_failure(work.request.op, work.error);
+    end(work, status_of(work.request.op, work.error));
+}
+
+void FileChannel::on_bytes_moved(Work& work) {
+    const uint64_t before = work.moved();
+    const uint64_t total = bytes_of(work.request);
+    uint64_t moved = before + work.bytes;
+    WEFT_ASSERT(moved <= total);
+    // Direct I/O goes on from an aligned place only.
+    if (moved < total) moved -= moved % device_.geometry().alignment_bytes;
+    if (moved == before) {
+        if (work.kind == Kind::read) device_.note_truncated();
+        return end(work, status_of(work.request.op, Errc::io_error));
+    }
+    if (work.step == Step::check && differs(work, before, moved - before)) return end(work, Status::miscompare);
+    work.offset += moved - before;
+    if (moved == total) return on_all_moved(work);
+    if (work.is_aborted) return end(work, Status::aborted);
+    submit_step(work);
+}
+
+void FileChannel::on_all_moved(Work& work) {
+    const bool is_written = work.request.op == Op::write || work.request.op == Op::write_zeroes;
+    const bool is_synced = work.step == Step::move && work.sync;
+    if (work.request.fua && is_written && !is_synced && !work.is_aborted) return enter_sync(work);
+    end(work, Status::success);
+}
+
+bool FileChannel::differs(const Work& work, uint64_t moved, uint64_t bytes) const {
+    DataCursor data(work.request.data);
+    data.skip(moved);
+    for (uint64_t at = 0; at < bytes;) {
+        const MutableBytes piece = data.next(bytes - at);
+        if (std::memcmp(piece.data(), compare_buffer_.get() + at, piece.size()) != 0) return true;
+        at += piece.size();
+    }
+    return false;
+}
+
+void FileChannel::end(Work& work, Status status) {
+    Request& request = work.request;
+    if (work.is_aborted) status = Status::aborted;
+    if (work.range.link.is_linked) locks_for(work).leave(work.range);
+    if (comparing_ == &request) comparing_ = nullptr;
+    work.~Work();
+    start_waiting();
+    finish(request, status);
+}
+
+// Submits what nothing is in the way of any more; calls nobody back.
+uint32_t FileChannel::start_waiting() {
+    uint32_t started = 0;
+    for (Request* request = waiting_.front(); request != nullptr;) {
+        Work& work = Work::of(*request);
+        request = decltype(waiting_)::next(*request);
+        if (work.is_aborted || !locks_for(work).may_start(work.range)) continue;
+        waiting_.remove(work.request);
+        submit_step(work);
+        ++started;
+    }
+    return started;
+}
+
+uint32_t FileChannel::do_chores() {
+    uint32_t done = start_waiting();
+    for (Request* request = waiting_.front(); request != nullptr;) {
+        Work& work = Work::of(*request);
+        request = decltype(waiting_)::next(*request);
+        if (!work.is_aborted) continue;
+        waiting_.remove(work.request);
+        end(work, Status::aborted);
+        ++done;
+        request = waiting_.front();  // whoever was told may have changed the list
+    }
+    if (waiting_.empty()) chores_->pause();
+    return done;
+}
+
+bool FileChannel::abort(Request& request) {
+    Work& work = Work::of(request);
+    const bool is_waiting = request.link.is_linked;
+    if (!is_waiting && work.step != Step::check && work.step != Step::fill) return false;
+    work.is_aborted = true;
+    return true;
+}
+
+}  // namespace weft::bdev

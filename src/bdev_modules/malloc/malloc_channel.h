@@ -1,0 +1,45 @@
+// One thread's access to a RAM disk.
+#pragma once
+
+#include "bdev/device.h"
+#include "bdev_modules/malloc/malloc_device.h"
+#include "reactor/poller.h"
+
+namespace weft::bdev {
+
+class MallocChannel final : public Channel {
+public:
+    explicit MallocChannel(MallocDevice& device);
+    ~MallocChannel() override;
+
+    std::optional<Bytes> lend(uint64_t lba, uint64_t blocks) override;
+    void unlend(uint64_t lba, uint64_t blocks) override;
+    bool abort(Request& request) override;
+
+protected:
+    Progress start(Request& request) override;
+
+private:
+    // How much is changed under locks at a time, and zeroed in one turn.
+    static constexpr uint64_t step_bytes_max = uint64_t{1} << 20;
+    struct Zeroing;
+    class Chores;
+
+    [[nodiscard]] uint64_t offset_of(const Request& request) const { return request.lba * device_.block_bytes(); }
+    [[nodiscard]] uint64_t bytes_of(const Request& request) const { return request.blocks * device_.block_bytes(); }
+    template <class Copy>
+    Progress copy_out(Request& request, Copy copy);
+    Progress write(Request& request);
+    Progress start_zeroing(Request& request);
+    bool lock(uint64_t offset, uint64_t bytes);
+    void settle();
+    uint32_t do_chores();
+
+    MallocDevice& device_;
+    BlockLocks& locks_;
+    BlockLocks::Range unsettled_;  // written, still locked
+    IntrusiveList<Request, &Request::link> zeroing_;
+    std::unique_ptr<Chores> chores_;
+};
+
+}  // namespace weft::bdev

@@ -1,0 +1,176 @@
+#include "bdev_modules/malloc/malloc_device.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/assert.h"
+#include "bdev_modules/malloc/malloc_channel.h"
+#include "reactor/reactor.h"
+#include "rpc/json.h"
+
+namespace weft::bdev {
+
+namespace {
+
+constexpr uint64_t pretouch_step_bytes = uint64_t{2} << 20;
+constexpr uint64_t page_bytes = 4096;
+
+// Reading is enough to make a page of shared memory. It races with the data path by design, and looks at nothing.
+__attribute__((no_sanitize("thread"))) void touch(const std::byte* start, uint64_t bytes) {
+    for (uint64_t at = 0; at < bytes; at += page_bytes) {
+        static_cast<void>(*static_cast<const volatile std::byte*>(start + at));
+    }
+}
+
+std::optional<uint64_t> number_after(std::string_view text, std::string_view label) {
+    const size_t found = text.find(label);
+    if (found == std::string_view::npos) return std::nullopt;
+    text.remove_prefix(found + label.size());
+    text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
+    uint64_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc{}) return std::nullopt;
+    return number;
+}
+
+// What the system can still give, as far as it tells: of the machine and, in a container, of the container.
+uint64_t available_memory(env::Files& files) {
+    uint64_t available = UINT64_MAX;
+    constexpr size_t text_max = 65536;
+    if (const auto text = files.read_all("/proc/meminfo", text_max)) {
+        if (const auto kib = number_after(*text, "MemAvailable:")) available = *kib * 1024;
+    }
+    const auto limit_text = files.read_all("/sys/fs/cgroup/memory.max", text_max);
+    const auto used_text = files.read_all("/sys/fs/cgroup/memory.current", text_max);
+    if (limit_text && used_text) {
+        const auto limit = number_after(*limit_text, "");
+        const auto used = number_after(*used_text, "");
+        if (limit && used) available = std::min(available, *limit - std::min(*limit, *used));
+    }
+    return available;
+}
+
+// What hosts should align large writes to.
+uint32_t optimal_blocks(const MallocOptions& options) {
+    if (options.physical_block_bytes > options.block_bytes) return options.physical_block_bytes / options.block_bytes;
+    return options.optimal_boundary_blocks;
+}
+
+std::string free_name(const Registry& registry) {
+    for (uint32_t number = 0;; ++number) {
+        std::string name = fmt::format("Malloc{}", number);
+        if (!registry.is_taken(name)) return name;
+    }
+}
+
+// Memory that other RAM disks were promised and have not taken yet.
+uint64_t promised_memory(const Registry& registry) {
+    uint64_t bytes = 0;
+    for (const Device* device : registry.all()) {
+        if (const auto* disk = dynamic_cast<const MallocDevice*>(device)) bytes += disk->untouched_bytes();
+    }
+    return bytes;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<MallocDevice>> MallocDevice::create(MallocOptions options, Uuid uuid) {
+    WEFT_TRY(check_size(options.block_bytes, options.block_count));
+    auto memory = env::map_memory(options.block_count * options.block_bytes,
+                                  {.name = "weft_" + options.name.substr(0, 200), .shared = true, .huge_pages = true});
+    if (!memory) return std::unexpected(std::move(memory).error());
+    return std::unique_ptr<MallocDevice>(new MallocDevice(std::move(options), uuid, std::move(*memory)));
+}
+
+MallocDevice::MallocDevice(MallocOptions options, Uuid uuid, env::Mapping memory)
+    : Device(options.name, uuid,
+             {.block_bytes = options.block_bytes,
+              .block_count = options.block_count,
+              .optimal_blocks = optimal_blocks(options)}),
+      options_(std::move(options)),
+      memory_(std::move(memory)),
+      locks_(memory_.size(), options_.block_bytes, options_.is_concurrent) {}
+
+MallocDevice::~MallocDevice() = default;
+
+bool MallocDevice::supports(Op op) const {
+    switch (op) {
+        case Op::read:
+        case Op::write:
+        case Op::flush:
+        case Op::unmap:
+        case Op::write_zeroes:
+        case Op::compare: return true;
+    }
+    return false;
+}
+
+Result<std::unique_ptr<IoChannel>> MallocDevice::make_channel() {
+    // Without locks there must be one reactor.
+    const auto is_here = [](const Thread* thread) { return &thread->reactor() == &Reactor::current(); };
+    WEFT_ASSERT(options_.is_concurrent || std::ranges::all_of(channel_threads(), is_here));
+    return std::make_unique<MallocChannel>(*this);
+}
+
+Task<void> MallocDevice::pretouch() {
+    if (!pretouching_.try_enter()) co_return;
+    untouched_bytes_ = memory_.size();
+    // A job a step: between them the workers are free for others, and close() has its say.
+    while (untouched_bytes_ > 0 && !is_closing_) {
+        const std::byte* start = memory_.data() + (memory_.size() - untouched_bytes_);
+        const uint64_t bytes = std::min(untouched_bytes_, pretouch_step_bytes);
+        co_await offload([start, bytes] {
+            touch(start, bytes);
+            return true;
+        });
+        untouched_bytes_ -= bytes;
+    }
+    pretouching_.leave();
+}
+
+Task<void> MallocDevice::close() {
+    is_closing_ = true;
+    co_await pretouching_.close();
+    // To unmap gigabytes takes a while.
+    co_await offload([memory = std::move(memory_)]() mutable {
+        memory = env::Mapping();
+        return true;
+    });
+}
+
+void MallocDevice::write_config(Json& entries) const {
+    Json params = {{"name", name()},
+                   {"num_blocks", block_count()},
+                   {"block_size", block_bytes()},
+                   {"uuid", uuid().to_string()}};
+    if (options_.physical_block_bytes != 0) params["physical_block_size"] = options_.physical_block_bytes;
+    if (options_.optimal_boundary_blocks != 0) params["optimal_io_boundary"] = options_.optimal_boundary_blocks;
+    entries.push_back({{"method", "bdev_malloc_create"}, {"params", std::move(params)}});
+}
+
+Task<Result<Device*>> create_malloc_device(Registry& registry, MallocOptions options) {
+    WEFT_CO_TRY(check_size(options.block_bytes, options.block_count));
+    env::Environment& environment = Reactor::current().environment();
+    const uint64_t size_bytes = options.block_count * options.block_bytes;
+    const uint64_t available = co_await offload([&environment] { return available_memory(environment.files()); });
+    const uint64_t promised = promised_memory(registry);
+    if (options.pretouch && (promised > available || size_bytes > available - promised)) {
+        co_return fail(Errc::no_memory, fmt::format("a RAM disk of {} bytes: the system has {} bytes of memory left, {} "
+                                                    "of them promised to other RAM disks",
+                                                    size_bytes, available, promised));
+    }
+    if (options.name.empty()) options.name = free_name(registry);
+    Uuid uuid = options.uuid;
+    if (uuid.is_nil()) uuid = Uuid::from_names({environment.machine_id(), "malloc", options.name});
+    const bool pretouch = options.pretouch;
+    auto made = MallocDevice::create(std::move(options), uuid);
+    if (!made) co_return std::unexpected(std::move(made).error());
+    MallocDevice& disk = **made;
+    auto added = registry.add(std::move(*made));
+    if (added && pretouch) spawn(disk.pretouch());
+    co_return added;
+}
+
+}  // namespace weft::bdev
