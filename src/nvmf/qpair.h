@@ -1,0 +1,78 @@
+// A queue pair as the transport-independent code sees it. Each transport derives its connection from this. Lives
+// on its poll group's thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/intrusive_list.h"
+#include "env/address.h"
+#include "memory/buffer_pool.h"
+#include "nvmf/request.h"
+#include "nvmf/transport_id.h"
+#include "nvmf/transport_options.h"
+#include "nvmf/views.h"
+
+namespace weft::nvmf {
+
+class Controller;
+class PollGroup;
+
+class Qpair {
+public:
+    enum class State : uint8_t { uninitialized, connecting, enabled, deactivating };
+
+    Qpair(PollGroup& group, uint64_t uid) : group_(group), uid_(uid) {}
+    Qpair(const Qpair&) = delete;
+    Qpair& operator=(const Qpair&) = delete;
+    virtual ~Qpair() { WEFT_ASSERT(outstanding.empty()); }
+
+    // `request` is executed: its completion is filled but for sqhd and cid. Sends data and completion. A request
+    // whose connection is gone is only released.
+    virtual void send(Request& request) = 0;
+    // A request that was held or parked may be tried again.
+    virtual void resume(Request& request) = 0;
+    // Ends the connection, some time later: nothing is executed any more, what executes is waited for. Idempotent.
+    virtual void close(std::string_view why) = 0;
+    // Connect succeeded: the queue has its depth and may take I/O.
+    virtual void connected() = 0;
+    // Takes back reads of `ns` (all when nullptr) that wait to be sent from device memory, and holds them.
+    virtual void withdraw(NamespaceView& ns) = 0;
+    [[nodiscard]] virtual BufferCache& buffers() = 0;
+    [[nodiscard]] virtual const TransportOptions& options() const = 0;
+    // The listener it came through, as it was configured; and the address it reached, which differs from that when
+    // the listener is a wildcard.
+    [[nodiscard]] virtual TransportId listen_id() const = 0;
+    [[nodiscard]] virtual TransportId local_id() const = 0;
+    [[nodiscard]] virtual TransportId peer_id() const = 0;
+
+    [[nodiscard]] PollGroup& group() const { return group_; }
+    [[nodiscard]] uint64_t uid() const { return uid_; }
+    [[nodiscard]] bool is_admin() const { return qid == 0; }
+    // SQHD of the next completion (NVMe Base 2.0, 3.3.1.2.1.2): counted, or FFFFh without flow control.
+    uint16_t next_sqhd();
+
+    State state = State::uninitialized;
+    uint16_t qid = 0;
+    uint16_t cntlid = 0;
+    uint16_t queue_size = 0;  // entries, not 0's based; 0 before Connect
+    bool has_flow_control = true;
+    bool is_connecting = false;  // a Connect is being executed
+    SubsystemView* subsystem = nullptr;
+    Controller* controller = nullptr;     // admin queues: owned by the poll group, on this thread
+    PollGroup* controller_group = nullptr;  // where the controller lives
+    uint64_t controller_uid = 0;
+    std::string hostnqn;
+    Uuid hostid;
+
+    IntrusiveList<Request, &Request::outstanding_link> outstanding;
+    ListLink<Qpair> link;  // the poll group's list
+
+private:
+    PollGroup& group_;
+    const uint64_t uid_;
+    uint16_t sqhd_ = 0;
+};
+
+}  // namespace weft::nvmf

@@ -1,0 +1,27 @@
+// The target's RPC methods (nvmf_*), with the field's names, parameters and results.
+#pragma once
+
+#include "rpc/json_fwd.h"
+#include "rpc/registry.h"
+
+namespace weft::nvmf {
+
+class Target;
+
+// The target, which exists from the start-up of the framework on; and what is set before that.
+struct TargetHolder {
+    Target* target = nullptr;
+    uint32_t max_subsystems = 1024;
+};
+
+void add_transport_methods(rpc::Registry& registry, TargetHolder& holder);
+void add_subsystem_methods(rpc::Registry& registry, TargetHolder& holder);
+void add_subsystem_query_methods(rpc::Registry& registry, TargetHolder& holder);
+// The transports alone, then all: the {method, params} entries that make the target's present configuration again.
+void write_transport_config(const Target& target, Json& entries);
+void write_config(const Target& target, Json& entries);
+
+// The target named `tgt_name`, or the only one. Errors: no_such_device.
+Result<Target*> target_of(const TargetHolder& holder, const std::optional<std::string>& tgt_name);
+
+}  // namespace weft::nvmf

@@ -1,0 +1,208 @@
+// Methods that tell about subsystems, and the target's part of save_config.
+#include <fmt/format.h>
+
+#include "base/hex.h"
+#include "nvme/fabrics.h"
+#include "nvmf/controller.h"
+#include "nvmf/rpc.h"
+#include "nvmf/target.h"
+#include "rpc/json.h"
+
+namespace weft::nvmf {
+
+
+namespace {
+
+struct Query {
+    std::optional<std::string> nqn, tgt_name;
+    static constexpr auto fields() {
+        return rpc::fields(rpc::optional("nqn", &Query::nqn, "Only this subsystem"),
+                           rpc::optional("tgt_name", &Query::tgt_name, "Target"));
+    }
+};
+
+struct OneSubsystem {
+    std::string nqn;
+    std::optional<std::string> tgt_name;
+    static constexpr auto fields() {
+        return rpc::fields(rpc::required("nqn", &OneSubsystem::nqn, "NQN of the subsystem"),
+                           rpc::optional("tgt_name", &OneSubsystem::tgt_name, "Target"));
+    }
+};
+
+Json to_json(const TransportId& id) {
+    return {{"trtype", id.trtype}, {"adrfam", id.adrfam}, {"traddr", id.traddr}, {"trsvcid", id.trsvcid}};
+}
+
+std::string upper_hex(std::span<const uint8_t> bytes) {
+    std::string text = to_hex(bytes);
+    for (char& digit : text) digit = digit >= 'a' ? static_cast<char>(digit - 'a' + 'A') : digit;
+    return text;
+}
+
+Json to_json(const NamespaceIdentity& ns) {
+    return {{"nsid", ns.nsid},
+            {"bdev_name", ns.bdev_name},
+            {"name", ns.bdev_name},
+            {"nguid", upper_hex(ns.nguid)},
+            {"eui64", upper_hex(ns.eui64)},
+            {"uuid", ns.uuid.to_string()},
+            {"anagrpid", ns.anagrpid}};
+}
+
+Json to_json(const Subsystem& subsystem) {
+    const SubsystemIdentity& identity = subsystem.identity();
+    Json json{{"nqn", identity.nqn}, {"subtype", identity.is_discovery ? "Discovery" : "NVMe"}};
+    Json& listeners = json["listen_addresses"] = Json::array();
+    for (const auto& listener : subsystem.listeners()) listeners.push_back(to_json(listener.address));
+    json["allow_any_host"] = subsystem.allows_any_host();
+    Json& hosts = json["hosts"] = Json::array();
+    for (const std::string& host : subsystem.hosts()) hosts.push_back({{"nqn", host}});
+    if (identity.is_discovery) return json;
+    json["serial_number"] = identity.serial_number;
+    json["model_number"] = identity.model_number;
+    json["max_namespaces"] = identity.max_namespaces;
+    json["min_cntlid"] = identity.min_cntlid;
+    json["max_cntlid"] = identity.max_cntlid;
+    Json& namespaces = json["namespaces"] = Json::array();
+    for (const auto& [nsid, ns] : subsystem.namespaces()) namespaces.push_back(to_json(ns.identity));
+    return json;
+}
+
+Result<Subsystem*> find(const TargetHolder& holder, const OneSubsystem& params) {
+    auto target = target_of(holder, params.tgt_name);
+    if (!target) return std::unexpected(std::move(target).error());
+    const std::string nqn = params.nqn == "discovery" ? std::string(nvme::discovery_nqn) : params.nqn;
+    Subsystem* subsystem = (*target)->find_subsystem(nqn);
+    if (subsystem == nullptr) return fail(Errc::no_such_device, fmt::format("there is no subsystem {}", params.nqn));
+    return subsystem;
+}
+
+std::string_view name_of(Qpair::State state) {
+    switch (state) {
+        case Qpair::State::uninitialized: return "uninitialized";
+        case Qpair::State::connecting: return "connecting";
+        case Qpair::State::enabled: return "enabled";
+        case Qpair::State::deactivating: return "deactivating";
+    }
+    return "?";
+}
+
+Task<Result<Json>> get_controllers(Target& target, uint32_t subsystem_id) {
+    Json list = Json::array();
+    for (PollGroup* group : target.poll_groups()) {
+        co_await resume_on(group->thread());
+        for (const auto& [uid, controller] : group->controllers()) {
+            if (controller->subsystem().identity.id != subsystem_id) continue;
+            list.push_back({{"cntlid", controller->identity().cntlid},
+                            {"cntrltype", controller->is_discovery() ? "Discovery" : "I/O"},
+                            {"hostnqn", controller->identity().hostnqn},
+                            {"hostid", controller->identity().hostid.to_string()},
+                            {"num_io_qpairs", controller->io_queue_count()}});
+        }
+    }
+    co_await resume_on(target.thread());
+    co_return list;
+}
+
+Task<Result<Json>> get_qpairs(Target& target, uint32_t subsystem_id) {
+    Json list = Json::array();
+    for (PollGroup* group : target.poll_groups()) {
+        co_await resume_on(group->thread());
+        for (Qpair* qpair = group->qpairs.front(); qpair != nullptr; qpair = decltype(group->qpairs)::next(*qpair)) {
+            if (qpair->subsystem == nullptr || qpair->subsystem->identity.id != subsystem_id) continue;
+            list.push_back({{"cntlid", qpair->cntlid},
+                            {"qid", qpair->qid},
+                            {"state", name_of(qpair->state)},
+                            {"thread", group->name()},
+                            {"hostnqn", qpair->hostnqn},
+                            {"listen_address", to_json(qpair->local_id())},
+                            {"peer_address", to_json(qpair->peer_id())}});
+        }
+    }
+    co_await resume_on(target.thread());
+    co_return list;
+}
+
+void write_subsystem_config(const Subsystem& subsystem, Json& entries) {
+    const SubsystemIdentity& identity = subsystem.identity();
+    if (!identity.is_discovery) {
+        entries.push_back({{"method", "nvmf_create_subsystem"},
+                           {"params",
+                            {{"nqn", identity.nqn},
+                             {"allow_any_host", subsystem.allows_any_host()},
+                             {"serial_number", identity.serial_number},
+                             {"model_number", identity.model_number},
+                             {"max_namespaces", identity.max_namespaces},
+                             {"min_cntlid", identity.min_cntlid},
+                             {"max_cntlid", identity.max_cntlid}}}});
+    }
+    for (const std::string& host : subsystem.hosts()) {
+        entries.push_back({{"method", "nvmf_subsystem_add_host"}, {"params", {{"nqn", identity.nqn}, {"host", host}}}});
+    }
+    for (const auto& [nsid, ns] : subsystem.namespaces()) {
+        entries.push_back({{"method", "nvmf_subsystem_add_ns"},
+                           {"params",
+                            {{"nqn", identity.nqn},
+                             {"namespace",
+                              {{"nsid", nsid},
+                               {"bdev_name", ns.identity.bdev_name},
+                               {"nguid", upper_hex(ns.identity.nguid)},
+                               {"eui64", upper_hex(ns.identity.eui64)},
+                               {"uuid", ns.identity.uuid.to_string()},
+                               {"anagrpid", ns.identity.anagrpid}}}}}});
+    }
+    for (const auto& listener : subsystem.listeners()) {
+        entries.push_back({{"method", "nvmf_subsystem_add_listener"},
+                           {"params", {{"nqn", identity.nqn}, {"listen_address", to_json(listener.address)}}}});
+    }
+}
+
+}  // namespace
+
+void add_subsystem_query_methods(rpc::Registry& registry, TargetHolder& holder) {
+    registry.add<Query>({.name = "nvmf_get_subsystems", .text = "The subsystems, by NQN", .result = "array"},
+                        [&holder](Query params) -> Task<Result<Json>> {
+                            auto target = target_of(holder, params.tgt_name);
+                            if (!target) co_return std::unexpected(std::move(target).error());
+                            Json list = Json::array();
+                            for (const auto& [nqn, subsystem] : (*target)->subsystems()) {
+                                if (!params.nqn || *params.nqn == nqn) list.push_back(to_json(*subsystem));
+                            }
+                            if (params.nqn && list.empty()) {
+                                co_return fail(Errc::no_such_device,
+                                               fmt::format("there is no subsystem {}", *params.nqn));
+                            }
+                            co_return list;
+                        });
+    registry.add<OneSubsystem>(
+        {.name = "nvmf_subsystem_get_controllers", .text = "The controllers of a subsystem", .result = "array"},
+        [&holder](OneSubsystem params) -> Task<Result<Json>> {
+            auto subsystem = find(holder, params);
+            if (!subsystem) co_return std::unexpected(std::move(subsystem).error());
+            co_return co_await get_controllers(*holder.target, (*subsystem)->identity().id);
+        });
+    registry.add<OneSubsystem>(
+        {.name = "nvmf_subsystem_get_qpairs", .text = "The queue pairs of a subsystem", .result = "array"},
+        [&holder](OneSubsystem params) -> Task<Result<Json>> {
+            auto subsystem = find(holder, params);
+            if (!subsystem) co_return std::unexpected(std::move(subsystem).error());
+            co_return co_await get_qpairs(*holder.target, (*subsystem)->identity().id);
+        });
+    registry.add<OneSubsystem>(
+        {.name = "nvmf_subsystem_get_listeners", .text = "Where a subsystem can be reached", .result = "array"},
+        [&holder](OneSubsystem params) -> Task<Result<Json>> {
+            auto subsystem = find(holder, params);
+            if (!subsystem) co_return std::unexpected(std::move(subsystem).error());
+            Json list = Json::array();
+            for (const auto& listener : (*subsystem)->listeners()) list.push_back({{"address", to_json(listener.address)}});
+            co_return list;
+        });
+}
+
+void write_config(const Target& target, Json& entries) {
+    write_transport_config(target, entries);
+    for (const auto& [nqn, subsystem] : target.subsystems()) write_subsystem_config(*subsystem, entries);
+}
+
+}  // namespace weft::nvmf

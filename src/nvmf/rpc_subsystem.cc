@@ -1,0 +1,308 @@
+// Methods that change subsystems: create, delete, namespaces, listeners, hosts.
+#include <fmt/format.h>
+
+#include "base/hex.h"
+#include "nvme/fabrics.h"
+#include "nvmf/rpc.h"
+#include "nvmf/target.h"
+#include "rpc/json.h"
+
+namespace weft::nvmf {
+
+namespace {
+
+// "discovery" is the field's short form.
+std::string full_nqn(const std::string& nqn) { return nqn == "discovery" ? std::string(nvme::discovery_nqn) : nqn; }
+
+Result<Subsystem*> subsystem_of(const TargetHolder& holder, const std::optional<std::string>& tgt_name,
+                                const std::string& nqn) {
+    auto target = target_of(holder, tgt_name);
+    if (!target) return std::unexpected(std::move(target).error());
+    if (nqn.size() > nvme::nqn_length_max) {
+        return fail(Errc::invalid_argument, fmt::format("nqn: {} bytes, at most 223 are allowed", nqn.size()));
+    }
+    Subsystem* subsystem = (*target)->find_subsystem(full_nqn(nqn));
+    if (subsystem == nullptr) return fail(Errc::no_such_device, fmt::format("there is no subsystem {}", nqn));
+    return subsystem;
+}
+
+struct CreateSubsystem {
+    std::string nqn;
+    std::optional<std::string> tgt_name, serial_number, model_number, admin_label;
+    uint32_t max_namespaces = 32;
+    bool allow_any_host = false;
+    bool ana_reporting = false;
+    uint16_t min_cntlid = 1;
+    uint16_t max_cntlid = 0xFFEF;
+    std::optional<uint32_t> dmrsl;
+    std::optional<uint8_t> wzsl;
+    bool passthrough = false;
+    bool enable_nssr = false;
+    static constexpr auto fields() {
+        using P = CreateSubsystem;
+        return rpc::fields(
+            rpc::required("nqn", &P::nqn, "NQN of the subsystem"), rpc::optional("tgt_name", &P::tgt_name, "Target"),
+            rpc::optional("serial_number", &P::serial_number, "At most 20 characters; default: derived, stable"),
+            rpc::optional("model_number", &P::model_number, "At most 40 characters"),
+            rpc::optional("admin_label", &P::admin_label, "Accepted; shown in extended discovery entries later"),
+            rpc::optional("max_namespaces", &P::max_namespaces, "Namespaces it may have; 0 is the default too"),
+            rpc::optional("allow_any_host", &P::allow_any_host, "No list of hosts"),
+            rpc::optional("ana_reporting", &P::ana_reporting, "Not supported yet: refused when true"),
+            rpc::optional("min_cntlid", &P::min_cntlid, "Lowest controller id"),
+            rpc::optional("max_cntlid", &P::max_cntlid, "Highest controller id"),
+            rpc::optional("dmrsl", &P::dmrsl, "Accepted: every range is deallocated here"),
+            rpc::optional("wzsl", &P::wzsl, "Accepted: Write Zeroes has no limit here"),
+            rpc::optional("passthrough", &P::passthrough, "Not supported: refused when true"),
+            rpc::optional("enable_nssr", &P::enable_nssr, "Not supported: refused when true"));
+    }
+};
+
+struct SubsystemName {
+    std::string nqn;
+    std::optional<std::string> tgt_name;
+    static constexpr auto fields() {
+        return rpc::fields(rpc::required("nqn", &SubsystemName::nqn, "NQN of the subsystem"),
+                           rpc::optional("tgt_name", &SubsystemName::tgt_name, "Target"));
+    }
+};
+
+struct NamespaceParams {
+    std::string bdev_name;
+    std::optional<uint32_t> nsid, anagrpid;
+    std::optional<std::string> nguid, eui64, ptpl_file;
+    std::optional<Uuid> uuid;
+    bool no_auto_visible = false;
+    bool hide_metadata = false;
+    static constexpr auto fields() {
+        using P = NamespaceParams;
+        return rpc::fields(rpc::required("bdev_name", &P::bdev_name, "Block device: name, alias or UUID"),
+                           rpc::optional("nsid", &P::nsid, "Namespace id; default: the lowest free one"),
+                           rpc::optional("nguid", &P::nguid, "32 hexadecimal digits; default: derived, stable"),
+                           rpc::optional("eui64", &P::eui64, "16 hexadecimal digits; default: derived, stable"),
+                           rpc::optional("uuid", &P::uuid, "Default: the device's"),
+                           rpc::optional("ptpl_file", &P::ptpl_file, "Not supported yet: refused"),
+                           rpc::optional("anagrpid", &P::anagrpid, "ANA group; default: the namespace id"),
+                           rpc::optional("no_auto_visible", &P::no_auto_visible, "Not supported yet: refused when true"),
+                           rpc::optional("hide_metadata", &P::hide_metadata, "Accepted: there is no metadata"));
+    }
+};
+
+struct AddNamespace {
+    std::string nqn;
+    NamespaceParams ns;
+    std::optional<std::string> tgt_name;
+    static constexpr auto fields() {
+        return rpc::fields(rpc::required("nqn", &AddNamespace::nqn, "NQN of the subsystem"),
+                           rpc::required("namespace", &AddNamespace::ns, "What to expose"),
+                           rpc::optional("tgt_name", &AddNamespace::tgt_name, "Target"));
+    }
+};
+
+struct RemoveNamespace {
+    std::string nqn;
+    uint32_t nsid = 0;
+    std::optional<std::string> tgt_name;
+    static constexpr auto fields() {
+        return rpc::fields(rpc::required("nqn", &RemoveNamespace::nqn, "NQN of the subsystem"),
+                           rpc::required("nsid", &RemoveNamespace::nsid, "Namespace id"),
+                           rpc::optional("tgt_name", &RemoveNamespace::tgt_name, "Target"));
+    }
+};
+
+struct ListenAddress {
+    std::string trtype;
+    std::optional<std::string> adrfam;
+    std::string traddr;
+    std::optional<std::string> trsvcid;
+    static constexpr auto fields() {
+        using P = ListenAddress;
+        return rpc::fields(rpc::required("trtype", &P::trtype, "Transport type: TCP").alias("transport"),
+                           rpc::optional("adrfam", &P::adrfam, "IPv4 or IPv6; default: told from traddr"),
+                           rpc::required("traddr", &P::traddr, "Numeric address; 0.0.0.0 or :: for all"),
+                           rpc::optional("trsvcid", &P::trsvcid, "Port; default 4420"));
+    }
+};
+
+struct ListenerParams {
+    std::string nqn;
+    ListenAddress listen_address;
+    std::optional<std::string> tgt_name, ana_state, sock_impl;
+    bool secure_channel = false;
+    int32_t numa_id = -1;
+    static constexpr auto fields() {
+        using P = ListenerParams;
+        return rpc::fields(rpc::required("nqn", &P::nqn, "NQN of the subsystem, or discovery"),
+                           rpc::required("listen_address", &P::listen_address, "Where to listen"),
+                           rpc::optional("tgt_name", &P::tgt_name, "Target"),
+                           rpc::optional("secure_channel", &P::secure_channel, "Not supported yet: refused when true"),
+                           rpc::optional("ana_state", &P::ana_state, "Not supported yet: only optimized"),
+                           rpc::optional("sock_impl", &P::sock_impl, "Accepted: posix"),
+                           rpc::optional("numa_id", &P::numa_id, "Accepted"));
+    }
+};
+
+struct HostParams {
+    std::string nqn, host;
+    std::optional<std::string> tgt_name, psk, dhchap_key, dhchap_ctrlr_key;
+    std::optional<uint64_t> timeout_ms;
+    static constexpr auto fields() {
+        using P = HostParams;
+        return rpc::fields(rpc::required("nqn", &P::nqn, "NQN of the subsystem"),
+                           rpc::required("host", &P::host, "NQN of the host"),
+                           rpc::optional("tgt_name", &P::tgt_name, "Target"),
+                           rpc::optional("psk", &P::psk, "Not supported yet: refused"),
+                           rpc::optional("dhchap_key", &P::dhchap_key, "Not supported yet: refused"),
+                           rpc::optional("dhchap_ctrlr_key", &P::dhchap_ctrlr_key, "Not supported yet: refused"),
+                           rpc::optional("timeout_ms", &P::timeout_ms, "Accepted: removal waits for the host's I/O"));
+    }
+};
+
+struct AllowAnyHost {
+    std::string nqn;
+    bool allow_any_host = false;
+    std::optional<std::string> tgt_name;
+    static constexpr auto fields() {
+        return rpc::fields(rpc::required("nqn", &AllowAnyHost::nqn, "NQN of the subsystem"),
+                           rpc::required("allow_any_host", &AllowAnyHost::allow_any_host, "Whether to look at no list"),
+                           rpc::optional("tgt_name", &AllowAnyHost::tgt_name, "Target"));
+    }
+};
+
+std::unexpected<Error> unsupported(std::string_view what) {
+    return fail(Errc::invalid_argument, fmt::format("{} is not supported", what));
+}
+
+Task<Result<Json>> create_subsystem(const TargetHolder& holder, CreateSubsystem params) {
+    auto target = target_of(holder, params.tgt_name);
+    if (!target) co_return std::unexpected(std::move(target).error());
+    if (params.ana_reporting) co_return unsupported("ana_reporting");
+    if (params.passthrough) co_return unsupported("passthrough");
+    if (params.enable_nssr) co_return unsupported("enable_nssr");
+    auto made = co_await (*target)->create_subsystem(
+        {.nqn = params.nqn,
+         .serial_number = params.serial_number,
+         .model_number = params.model_number,
+         .max_namespaces = params.max_namespaces == 0 ? 32 : params.max_namespaces,
+         .allow_any_host = params.allow_any_host,
+         .min_cntlid = params.min_cntlid,
+         .max_cntlid = params.max_cntlid});
+    if (!made) {
+        co_return fail(made.error().code,
+                       fmt::format("Unable to create subsystem {}: {}", params.nqn.substr(0, 223), made.error().message));
+    }
+    co_return Json(true);
+}
+
+Task<Result<Json>> add_namespace(const TargetHolder& holder, AddNamespace params) {
+    auto subsystem = subsystem_of(holder, params.tgt_name, params.nqn);
+    if (!subsystem) co_return std::unexpected(std::move(subsystem).error());
+    const NamespaceParams& ns = params.ns;
+    if (ns.ptpl_file) co_return unsupported("ptpl_file");
+    if (ns.no_auto_visible) co_return unsupported("no_auto_visible");
+    NamespaceOptions options{.bdev_name = ns.bdev_name, .uuid = ns.uuid, .anagrpid = ns.anagrpid};
+    if (ns.nsid && *ns.nsid != 0) options.nsid = ns.nsid;
+    if (ns.nguid) {
+        std::array<uint8_t, 16> nguid{};
+        if (!parse_hex(*ns.nguid, nguid)) co_return fail(Errc::invalid_argument, "nguid: not 32 hexadecimal digits");
+        options.nguid = nguid;
+    }
+    if (ns.eui64) {
+        std::array<uint8_t, 8> eui64{};
+        if (!parse_hex(*ns.eui64, eui64)) co_return fail(Errc::invalid_argument, "eui64: not 16 hexadecimal digits");
+        options.eui64 = eui64;
+    }
+    auto nsid = co_await (*subsystem)->add_namespace(std::move(options));
+    if (!nsid) co_return std::unexpected(std::move(nsid).error());
+    co_return Json(*nsid);
+}
+
+Task<Result<Json>> add_listener(const TargetHolder& holder, ListenerParams params) {
+    auto subsystem = subsystem_of(holder, params.tgt_name, params.nqn);
+    if (!subsystem) co_return std::unexpected(std::move(subsystem).error());
+    if (params.secure_channel) co_return unsupported("secure_channel");
+    if (params.ana_state && *params.ana_state != "optimized") co_return unsupported("an ana_state other than optimized");
+    const ListenAddress& where = params.listen_address;
+    auto address = normalise(where.trtype, where.adrfam.value_or(""), where.traddr, where.trsvcid.value_or(""));
+    if (!address) co_return std::unexpected(std::move(address).error());
+    Transport* transport = (*target_of(holder, params.tgt_name))->find_transport(address->trtype);
+    if (transport == nullptr) {
+        co_return fail(Errc::invalid_argument,
+                       fmt::format("there is no transport {}: call nvmf_create_transport first", address->trtype));
+    }
+    WEFT_CO_TRY(co_await (*subsystem)->add_listener(std::move(*address), *transport));
+    co_return Json(true);
+}
+
+Task<Result<Json>> remove_listener(const TargetHolder& holder, ListenerParams params) {
+    auto subsystem = subsystem_of(holder, params.tgt_name, params.nqn);
+    if (!subsystem) co_return std::unexpected(std::move(subsystem).error());
+    const ListenAddress& where = params.listen_address;
+    auto address = normalise(where.trtype, where.adrfam.value_or(""), where.traddr, where.trsvcid.value_or(""));
+    if (!address) co_return std::unexpected(std::move(address).error());
+    WEFT_CO_TRY(co_await (*subsystem)->remove_listener(std::move(*address)));
+    co_return Json(true);
+}
+
+Task<Result<Json>> change_host(const TargetHolder& holder, HostParams params, bool is_added) {
+    auto subsystem = subsystem_of(holder, params.tgt_name, params.nqn);
+    if (!subsystem) co_return std::unexpected(std::move(subsystem).error());
+    if (params.psk || params.dhchap_key || params.dhchap_ctrlr_key) co_return unsupported("a key of a host");
+    if (is_added) {
+        WEFT_CO_TRY(co_await (*subsystem)->add_host(params.host));
+    } else {
+        WEFT_CO_TRY(co_await (*subsystem)->remove_host(params.host));
+    }
+    co_return Json(true);
+}
+
+}  // namespace
+
+void add_subsystem_methods(rpc::Registry& registry, TargetHolder& holder) {
+    registry.add<CreateSubsystem>(
+        {.name = "nvmf_create_subsystem", .text = "Makes an empty subsystem", .aliases = {"nvmf_subsystem_create"}},
+        [&holder](CreateSubsystem params) { return create_subsystem(holder, std::move(params)); });
+    registry.add<SubsystemName>(
+        {.name = "nvmf_delete_subsystem",
+         .text = "Ends a subsystem's controllers and removes it",
+         .aliases = {"delete_nvmf_subsystem"}},
+        [&holder](SubsystemName params) -> Task<Result<Json>> {
+            auto subsystem = subsystem_of(holder, params.tgt_name, params.nqn);
+            if (!subsystem) co_return std::unexpected(std::move(subsystem).error());
+            if ((*subsystem)->identity().is_discovery) {
+                co_return fail(Errc::invalid_argument, "the discovery subsystem cannot be deleted");
+            }
+            WEFT_CO_TRY(co_await holder.target->delete_subsystem((*subsystem)->nqn()));
+            co_return Json(true);
+        });
+    registry.add<AddNamespace>({.name = "nvmf_subsystem_add_ns",
+                                .text = "Exposes a block device as a namespace",
+                                .result = "u32: the namespace's id"},
+                               [&holder](AddNamespace params) { return add_namespace(holder, std::move(params)); });
+    registry.add<RemoveNamespace>(
+        {.name = "nvmf_subsystem_remove_ns", .text = "Takes a namespace away; the device stays"},
+        [&holder](RemoveNamespace params) -> Task<Result<Json>> {
+            auto subsystem = subsystem_of(holder, params.tgt_name, params.nqn);
+            if (!subsystem) co_return std::unexpected(std::move(subsystem).error());
+            WEFT_CO_TRY(co_await (*subsystem)->remove_namespace(params.nsid));
+            co_return Json(true);
+        });
+    registry.add<ListenerParams>({.name = "nvmf_subsystem_add_listener", .text = "Lets hosts reach a subsystem at an address"},
+                                 [&holder](ListenerParams params) { return add_listener(holder, std::move(params)); });
+    registry.add<ListenerParams>(
+        {.name = "nvmf_subsystem_remove_listener", .text = "Ends that, and the controllers that came that way"},
+        [&holder](ListenerParams params) { return remove_listener(holder, std::move(params)); });
+    registry.add<HostParams>({.name = "nvmf_subsystem_add_host", .text = "Allows a host"},
+                             [&holder](HostParams params) { return change_host(holder, std::move(params), true); });
+    registry.add<HostParams>({.name = "nvmf_subsystem_remove_host", .text = "Forbids a host and ends its controllers"},
+                             [&holder](HostParams params) { return change_host(holder, std::move(params), false); });
+    registry.add<AllowAnyHost>(
+        {.name = "nvmf_subsystem_allow_any_host", .text = "Whether any host may use a subsystem"},
+        [&holder](AllowAnyHost params) -> Task<Result<Json>> {
+            auto subsystem = subsystem_of(holder, params.tgt_name, params.nqn);
+            if (!subsystem) co_return std::unexpected(std::move(subsystem).error());
+            WEFT_CO_TRY(co_await (*subsystem)->set_allow_any_host(params.allow_any_host));
+            co_return Json(true);
+        });
+}
+
+}  // namespace weft::nvmf

@@ -1,0 +1,354 @@
+#include "nvmf/subsystem.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+
+#include "base/log.h"
+#include "bdev/device.h"
+#include "nvme/fabrics.h"
+#include "nvmf/controller.h"
+#include "nvmf/log_flags.h"
+#include "nvmf/poll_group.h"
+#include "nvmf/target.h"
+#include "nvmf/transport.h"
+
+namespace weft::nvmf {
+
+std::string_view name_of(SubsystemState state) {
+    switch (state) {
+        case SubsystemState::inactive: return "Inactive";
+        case SubsystemState::activating: return "Activating";
+        case SubsystemState::active: return "Active";
+        case SubsystemState::pausing: return "Pausing";
+        case SubsystemState::paused: return "Paused";
+        case SubsystemState::resuming: return "Resuming";
+        case SubsystemState::deactivating: return "Deactivating";
+    }
+    return "?";
+}
+
+Subsystem::~Subsystem() { WEFT_ASSERT(state_ == SubsystemState::inactive); }
+
+bool Subsystem::allows_host(std::string_view hostnqn) const { return allow_any_host_ || hosts_.contains(hostnqn); }
+
+bool Subsystem::is_reachable_at(const TransportId& listener) const {
+    if (identity_.is_discovery) return true;
+    return std::ranges::any_of(listeners_, [&](const Listener& mine) { return mine.address == listener; });
+}
+
+Task<std::optional<AsyncMutex::Guard>> Subsystem::begin_change() {
+    if (!gate_.try_enter()) co_return std::nullopt;
+    AsyncMutex::Guard guard = co_await changing_.lock();
+    const bool is_closing = gate_.is_closing();
+    gate_.leave();
+    if (is_closing) co_return std::nullopt;
+    co_return std::optional<AsyncMutex::Guard>(std::move(guard));
+}
+
+Task<void> Subsystem::close_for_changes() { co_await gate_.close(); }
+
+namespace {
+
+std::unexpected<Error> being_deleted(const std::string& nqn) {
+    return fail(Errc::no_such_device, fmt::format("subsystem {} is being deleted", nqn));
+}
+
+}  // namespace
+
+Task<Result<void>> Subsystem::start() {
+    const auto change = co_await begin_change();
+    if (!change) co_return being_deleted(nqn());
+    WEFT_ASSERT(state_ == SubsystemState::inactive && namespaces_.empty());
+    state_ = SubsystemState::activating;
+    for (PollGroup* group : target_.poll_groups()) {
+        co_await resume_on(group->thread());
+        group->add_subsystem(identity_);
+    }
+    co_await resume_on(target_.thread());
+    state_ = SubsystemState::active;
+    co_return Result<void>{};
+}
+
+Task<Result<void>> Subsystem::stop() {
+    {
+        const auto change = co_await begin_change();
+        if (!change) co_return being_deleted(nqn());
+        state_ = SubsystemState::deactivating;  // no Connect is admitted from here on
+        co_await end_controllers("its subsystem is stopped", std::nullopt);
+    }
+    while (!namespaces_.empty()) (void)co_await remove_namespace(namespaces_.begin()->first);
+    const auto change = co_await begin_change();
+    if (!change) co_return being_deleted(nqn());
+    for (PollGroup* group : target_.poll_groups()) {
+        co_await resume_on(group->thread());
+        group->remove_subsystem(identity_.id);
+    }
+    co_await resume_on(target_.thread());
+    while (!listeners_.empty()) {
+        listeners_.back().transport->stop_listening(listeners_.back().address);
+        listeners_.pop_back();
+    }
+    state_ = SubsystemState::inactive;
+    co_return Result<void>{};
+}
+
+// Ends the subsystem's controllers (of one host, or all) and waits until they are gone.
+Task<void> Subsystem::end_controllers(std::string why, std::optional<std::string> hostnqn) {
+    const std::set<uint64_t> uids = controller_uids;
+    for (const uint64_t uid : uids) {
+        const auto place = target_.place_of(uid);
+        if (!place || (hostnqn && place->hostnqn != *hostnqn)) continue;
+        co_await resume_on(place->group->thread());
+        if (Controller* controller = place->group->find_controller(uid)) controller->end(why);
+        co_await resume_on(target_.thread());
+        while (controller_uids.contains(uid)) co_await target_.wait_for_controller_end();
+    }
+}
+
+Task<void> Subsystem::pause(uint32_t nsid) {
+    state_ = SubsystemState::pausing;
+    for (PollGroup* group : target_.poll_groups()) {
+        co_await resume_on(group->thread());
+        SubsystemView& view = *group->subsystem(identity_.id);
+        view.is_admin_paused = true;
+        if (NamespaceView* ns = view.find(nsid)) {
+            ns->is_paused = true;
+            // Reads that wait for a slow host's socket must not hold up the change.
+            for (Qpair* at = group->qpairs.front(); at != nullptr; at = decltype(group->qpairs)::next(*at)) {
+                if (at->subsystem == &view) at->withdraw(*ns);
+            }
+            while (ns->outstanding > 0) co_await ns->drained.wait();
+        }
+        while (view.admin_outstanding > 0) co_await view.admin_drained.wait();
+    }
+    co_await resume_on(target_.thread());
+    state_ = SubsystemState::paused;
+}
+
+Task<void> Subsystem::resume(uint32_t nsid) {
+    state_ = SubsystemState::resuming;
+    for (PollGroup* group : target_.poll_groups()) {
+        co_await resume_on(group->thread());
+        SubsystemView& view = *group->subsystem(identity_.id);
+        view.is_admin_paused = false;
+        if (NamespaceView* ns = view.find(nsid)) ns->is_paused = false;
+        for (size_t left = view.held.size(); left > 0; --left) {
+            Request* request = view.held.pop_front();
+            request->qpair->resume(*request);
+        }
+    }
+    co_await resume_on(target_.thread());
+    state_ = SubsystemState::active;
+}
+
+Result<NamespaceIdentity> Subsystem::identify_namespace(const NamespaceOptions& options) const {
+    NamespaceIdentity identity;
+    identity.bdev_name = options.bdev_name;
+    identity.nsid = options.nsid.value_or(0);
+    if (identity.nsid == 0) {
+        for (identity.nsid = 1; namespaces_.contains(identity.nsid);) ++identity.nsid;
+    }
+    if (identity.nsid > identity_.max_namespaces) {
+        return fail(Errc::invalid_argument,
+                    fmt::format("nsid {} is above max_namespaces {} of {}", identity.nsid, identity_.max_namespaces, nqn()));
+    }
+    if (namespaces_.contains(identity.nsid)) {
+        return fail(Errc::already_exists, fmt::format("nsid {} of {} is in use", identity.nsid, nqn()));
+    }
+    // Ids that were not given come from names that stay: the same target has the same ids after a restart.
+    const std::string machine = target_.environment().machine_id();
+    const std::string nsid = fmt::format("{}", identity.nsid);
+    const auto digest = digest_of_names({machine, nqn(), nsid, options.bdev_name});
+    identity.uuid = options.uuid.value_or(Uuid::from_names({machine, nqn(), nsid, options.bdev_name}));
+    std::array<uint8_t, 16> nguid{};
+    std::copy_n(digest.begin(), nguid.size(), nguid.begin());
+    identity.nguid = options.nguid.value_or(nguid);
+    std::array<uint8_t, 8> eui64{};
+    std::copy_n(digest.begin() + 16, eui64.size(), eui64.begin());
+    eui64[0] = static_cast<uint8_t>((eui64[0] & 0xFC) | 0x02);  // locally administered
+    identity.eui64 = options.eui64.value_or(eui64);
+    identity.anagrpid = options.anagrpid.value_or(identity.nsid);
+    return identity;
+}
+
+// Makes the namespace known to every poll group; on failure to none.
+Task<Result<void>> Subsystem::open_views(const NamespaceIdentity& identity, bdev::Device& device) {
+    std::optional<Error> error;
+    for (PollGroup* group : target_.poll_groups()) {
+        co_await resume_on(group->thread());
+        auto channel = device.channel();
+        if (!channel) {
+            error = std::move(channel).error();
+            break;
+        }
+        SubsystemView& view = *group->subsystem(identity_.id);
+        if (view.namespaces.size() < identity.nsid) view.namespaces.resize(identity.nsid);
+        auto ns = std::make_unique<NamespaceView>();
+        ns->identity = identity;
+        ns->device = &device;
+        ns->channel = std::move(*channel);
+        ns->block_bytes = device.block_bytes();
+        ns->block_shift = static_cast<uint8_t>(std::countr_zero(device.block_bytes()));
+        view.namespaces[identity.nsid - 1] = std::move(ns);
+    }
+    co_await resume_on(target_.thread());
+    if (!error) co_return Result<void>{};
+    co_await close_views(identity.nsid);
+    co_return std::unexpected(std::move(*error));
+}
+
+Task<void> Subsystem::close_views(uint32_t nsid) {
+    for (PollGroup* group : target_.poll_groups()) {
+        co_await resume_on(group->thread());
+        SubsystemView& view = *group->subsystem(identity_.id);
+        if (nsid <= view.namespaces.size()) view.namespaces[nsid - 1].reset();
+        co_await yield();  // the channel goes by a message that was sent before this one
+    }
+    co_await resume_on(target_.thread());
+}
+
+Task<void> Subsystem::tell_namespace_changed(uint32_t nsid) {
+    for (PollGroup* group : target_.poll_groups()) {
+        co_await resume_on(group->thread());
+        for (const auto& [uid, controller] : group->controllers()) {
+            if (controller->subsystem().identity.id == identity_.id) controller->namespace_changed(nsid);
+        }
+    }
+    co_await resume_on(target_.thread());
+}
+
+Task<Result<uint32_t>> Subsystem::add_namespace(NamespaceOptions options) {
+    const auto change = co_await begin_change();
+    if (!change) co_return being_deleted(nqn());
+    if (identity_.is_discovery) co_return fail(Errc::invalid_argument, "the discovery subsystem has no namespaces");
+    auto identity = identify_namespace(options);
+    if (!identity) co_return std::unexpected(std::move(identity).error());
+    const uint32_t nsid = identity->nsid;
+    auto descriptor = target_.bdevs().open(options.bdev_name, [this, nsid](bdev::Event event) {
+        on_device_event(nsid, event);
+    });
+    if (!descriptor) co_return std::unexpected(std::move(descriptor).error());
+    bdev::Device& device = (*descriptor)->device();
+    if (!options.uuid) identity->uuid = device.uuid();
+    if (device.block_count() == 0) {
+        co_return fail(Errc::invalid_argument, fmt::format("bdev {} holds no block", options.bdev_name));
+    }
+    WEFT_CO_TRY((*descriptor)->claim("NVMe-oF Target"));
+
+    co_await pause(0);
+    Result<void> opened = co_await open_views(*identity, device);
+    co_await resume(0);
+    if (!opened) co_return std::unexpected(std::move(opened).error());
+    namespaces_.emplace(nsid, Namespace{std::move(*identity), std::move(*descriptor)});
+    co_await tell_namespace_changed(nsid);
+    co_return nsid;
+}
+
+Task<Result<void>> Subsystem::remove_namespace(uint32_t nsid) {
+    const auto change = co_await begin_change();
+    if (!change) co_return being_deleted(nqn());
+    if (!namespaces_.contains(nsid)) {
+        co_return fail(Errc::no_such_device, fmt::format("{} has no namespace {}", nqn(), nsid));
+    }
+    const SubsystemState before = state_;
+    co_await pause(nsid);
+    co_await close_views(nsid);
+    co_await resume(nsid);
+    state_ = before;
+    namespaces_.erase(nsid);
+    co_await tell_namespace_changed(nsid);
+    co_return Result<void>{};
+}
+
+void Subsystem::on_device_event(uint32_t nsid, bdev::Event event) {
+    // The device tells all who opened it before it waits for them: what follows must not happen inside its call.
+    spawn([](Target& target, std::string nqn, uint32_t id, bdev::Event what) -> Task<void> {
+        co_await yield();
+        Subsystem* subsystem = target.find_subsystem(nqn);
+        if (subsystem == nullptr) co_return;
+        if (what == bdev::Event::removed) {
+            WEFT_NOTICELOG("the bdev of namespace {} of {} is being removed", id, nqn);
+            (void)co_await subsystem->remove_namespace(id);
+        } else {
+            co_await subsystem->namespace_resized(id);
+        }
+    }(target_, nqn(), nsid, event));
+}
+
+Task<void> Subsystem::namespace_resized(uint32_t nsid) {
+    const auto change = co_await begin_change();
+    if (!change || !namespaces_.contains(nsid)) co_return;
+    co_await tell_namespace_changed(nsid);
+}
+
+Task<Result<void>> Subsystem::add_listener(TransportId address, Transport& transport) {
+    const auto change = co_await begin_change();
+    if (!change) co_return being_deleted(nqn());
+    if (std::ranges::any_of(listeners_, [&](const Listener& mine) { return mine.address == address; })) {
+        co_return fail(Errc::already_exists, fmt::format("{} listens on {}:{} already", nqn(), address.traddr,
+                                                         address.trsvcid));
+    }
+    WEFT_CO_TRY(transport.listen(address));
+    listeners_.push_back({std::move(address), &transport});
+    target_.discovery_changed();
+    co_return Result<void>{};
+}
+
+Task<Result<void>> Subsystem::remove_listener(TransportId address) {
+    const auto change = co_await begin_change();
+    if (!change) co_return being_deleted(nqn());
+    const auto found = std::ranges::find_if(listeners_, [&](const Listener& mine) { return mine.address == address; });
+    if (found == listeners_.end()) {
+        co_return fail(Errc::not_found, fmt::format("{} does not listen on {}:{}", nqn(), address.traddr,
+                                                    address.trsvcid));
+    }
+    found->transport->stop_listening(address);
+    listeners_.erase(found);
+    target_.discovery_changed();
+    // Hosts that came through it lose their controllers (NVMe-oF has no other way to tell them).
+    const std::set<uint64_t> uids = controller_uids;
+    for (const uint64_t uid : uids) {
+        const auto place = target_.place_of(uid);
+        if (!place || place->listener != address) continue;
+        co_await resume_on(place->group->thread());
+        if (Controller* controller = place->group->find_controller(uid)) controller->end("its listener was removed");
+        co_await resume_on(target_.thread());
+    }
+    co_return Result<void>{};
+}
+
+Task<Result<void>> Subsystem::add_host(std::string hostnqn) {
+    const auto change = co_await begin_change();
+    if (!change) co_return being_deleted(nqn());
+    if (!nvme::is_valid_nqn(hostnqn)) {
+        co_return fail(Errc::invalid_argument, fmt::format("host \"{}\" is not an NQN", log::quoted(hostnqn)));
+    }
+    if (!hosts_.insert(hostnqn).second) {
+        co_return fail(Errc::already_exists, fmt::format("host {} is allowed already", hostnqn));
+    }
+    target_.discovery_changed();
+    co_return Result<void>{};
+}
+
+Task<Result<void>> Subsystem::remove_host(std::string hostnqn) {
+    const auto change = co_await begin_change();
+    if (!change) co_return being_deleted(nqn());
+    if (hosts_.erase(hostnqn) == 0) {
+        co_return fail(Errc::not_found, fmt::format("host {} is not in the list of {}", hostnqn, nqn()));
+    }
+    target_.discovery_changed();
+    if (!allow_any_host_) co_await end_controllers("its host may no longer use the subsystem", hostnqn);
+    co_return Result<void>{};
+}
+
+Task<Result<void>> Subsystem::set_allow_any_host(bool allow) {
+    const auto change = co_await begin_change();
+    if (!change) co_return being_deleted(nqn());
+    allow_any_host_ = allow;
+    target_.discovery_changed();
+    co_return Result<void>{};
+}
+
+}  // namespace weft::nvmf

@@ -1,0 +1,276 @@
+#include "nvmf/target.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "nvme/ascii.h"
+#include "nvme/fabrics.h"
+#include "nvmf/controller.h"
+#include "nvmf/log_flags.h"
+#include "nvmf/tcp/transport.h"
+
+namespace weft::nvmf {
+
+namespace status = nvme::status;
+
+Target::Target(Runtime& runtime, bdev::Registry& bdevs, std::string name)
+    : runtime_(runtime), bdevs_(bdevs), name_(std::move(name)) {}
+
+Target::~Target() { WEFT_ASSERT(poll_groups_.empty() && subsystems_.empty() && controllers_.empty()); }
+
+std::vector<PollGroup*> Target::poll_groups() const {
+    std::vector<PollGroup*> groups;
+    for (const auto& group : poll_groups_) groups.push_back(group.get());
+    return groups;
+}
+
+Task<Result<void>> Target::start() {
+    state_ = TargetState::init_create_poll_groups;
+    for (const auto& reactor : runtime_.data_reactors()) {
+        const auto cpu = static_cast<size_t>(reactor->cpu());
+        auto thread = co_await runtime_.create_thread(fmt::format("nvmf_tgt_poll_group_{:03}", poll_groups_.size()),
+                                                      CpuSet::of(cpu));
+        if (!thread) co_return std::unexpected(std::move(thread).error());
+        std::unique_ptr<PollGroup> group;
+        co_await resume_on(**thread);
+        group = std::make_unique<PollGroup>(*this, **thread);
+        co_await resume_on(runtime_.app_thread());
+        poll_groups_.push_back(std::move(group));
+    }
+    state_ = TargetState::init_start_subsystems;
+    auto discovery = co_await create_subsystem({.nqn = std::string(nvme::discovery_nqn), .allow_any_host = true});
+    if (!discovery) co_return std::unexpected(std::move(discovery).error());
+    state_ = TargetState::running;
+    co_return Result<void>{};
+}
+
+Task<void> Target::stop() {
+    state_ = TargetState::fini_stop_subsystems;
+    while (!subsystems_.empty()) (void)co_await delete_subsystem(subsystems_.begin()->first);
+    state_ = TargetState::fini_destroy_poll_groups;
+    for (const auto& group : poll_groups_) {
+        co_await resume_on(group->thread());
+        group->close_all("the target stops");
+        while (!group->is_idle()) co_await sleep_for(env::ns_per_ms);
+        group->shut_down();
+        co_await yield();  // channels go by messages sent before this one
+    }
+    co_await resume_on(runtime_.app_thread());
+    poll_groups_.clear();
+    transports_.clear();
+    state_ = TargetState::stopped;
+}
+
+Result<SubsystemIdentity> Target::check(const SubsystemOptions& options) const {
+    const auto refuse = [](std::string why) { return fail(Errc::invalid_argument, std::move(why)); };
+    if (!nvme::is_valid_nqn(options.nqn)) {
+        return refuse(fmt::format("\"{}\" is not an NQN: nqn.yyyy-mm.reverse-domain:name, at most 223 bytes",
+                                  log::quoted(options.nqn)));
+    }
+    if (subsystems_.contains(options.nqn)) {
+        return fail(Errc::already_exists, fmt::format("subsystem {} exists", options.nqn));
+    }
+    if (subsystems_.size() >= subsystem_max_) {
+        return fail(Errc::too_many, fmt::format("there are {} subsystems already; nvmf_set_max_subsystems raises that",
+                                                subsystem_max_));
+    }
+    SubsystemIdentity identity;
+    identity.nqn = options.nqn;
+    const auto digest = digest_of_names({environment().machine_id(), options.nqn});
+    uint64_t number = 0;
+    for (size_t at = 0; at < 8; ++at) number = number << 8 | digest[at];
+    identity.serial_number = options.serial_number.value_or(fmt::format("WEFT{:016X}", number).substr(0, 20));
+    identity.model_number = options.model_number.value_or("Weft bdev Controller");
+    if (identity.serial_number.size() > 20 || !nvme::is_printable_ascii(identity.serial_number)) {
+        return refuse("serial_number: at most 20 printable ASCII characters");
+    }
+    if (identity.model_number.empty() || identity.model_number.size() > 40 ||
+        !nvme::is_printable_ascii(identity.model_number)) {
+        return refuse("model_number: 1 to 40 printable ASCII characters");
+    }
+    if (options.max_namespaces == 0 || options.max_namespaces > 65535) {
+        return refuse("max_namespaces must be from 1 to 65535");
+    }
+    identity.max_namespaces = options.max_namespaces;
+    if (options.min_cntlid == 0 || options.max_cntlid > nvme::cntlid_last || options.min_cntlid > options.max_cntlid) {
+        return refuse("min_cntlid and max_cntlid must be from 1 to 65519, the first not above the second");
+    }
+    identity.min_cntlid = options.min_cntlid;
+    identity.max_cntlid = options.max_cntlid;
+    identity.ana_reporting = options.ana_reporting;
+    identity.is_discovery = options.nqn == nvme::discovery_nqn;
+    // The lowest free id: poll groups hold views in an array by it.
+    std::set<uint32_t> used;
+    for (const auto& [nqn, subsystem] : subsystems_) used.insert(subsystem->identity().id);
+    while (used.contains(identity.id)) ++identity.id;
+    return identity;
+}
+
+Task<Result<Subsystem*>> Target::create_subsystem(SubsystemOptions options) {
+    auto identity = check(options);
+    if (!identity) co_return std::unexpected(std::move(identity).error());
+    auto made = std::make_unique<Subsystem>(*this, std::move(*identity));
+    Subsystem& subsystem = *made;
+    subsystems_.emplace(options.nqn, std::move(made));
+    subsystem.set_allow_any_host_at_start(options.allow_any_host);
+    WEFT_CO_TRY(co_await subsystem.start());
+    discovery_changed();
+    co_return &subsystem;
+}
+
+Task<Result<void>> Target::delete_subsystem(std::string nqn) {
+    Subsystem* subsystem = find_subsystem(nqn);
+    if (subsystem == nullptr) co_return fail(Errc::no_such_device, fmt::format("there is no subsystem {}", nqn));
+    WEFT_CO_TRY(co_await subsystem->stop());
+    co_await subsystem->close_for_changes();
+    last_cntlid_.erase(subsystem);
+    subsystems_.erase(subsystems_.find(nqn));
+    discovery_changed();
+    co_return Result<void>{};
+}
+
+Subsystem* Target::find_subsystem(std::string_view nqn) const {
+    const auto found = subsystems_.find(nqn);
+    return found == subsystems_.end() ? nullptr : found->second.get();
+}
+
+Transport* Target::find_transport(std::string_view trtype) const {
+    for (const auto& transport : transports_) {
+        if (equal_ignoring_case(transport->name(), trtype)) return transport.get();
+    }
+    return nullptr;
+}
+
+Task<Result<void>> Target::create_transport(TransportOptions options) {
+    if (!equal_ignoring_case(options.trtype, "tcp")) {
+        co_return fail(Errc::invalid_argument,
+                       fmt::format("transport type \"{}\" is not supported; TCP is", log::quoted(options.trtype)));
+    }
+    if (find_transport(options.trtype) != nullptr) {
+        co_return fail(Errc::already_exists, fmt::format("transport {} exists", options.trtype));
+    }
+    auto transport = tcp::TcpTransport::create(*this, std::move(options));
+    if (!transport) co_return std::unexpected(std::move(transport).error());
+    (*transport)->set_group_count(static_cast<uint32_t>(poll_groups_.size()));
+    // All groups or none: a reserve that the pool cannot hold is refused.
+    std::vector<std::unique_ptr<TransportGroup>> groups;
+    std::optional<Error> error;
+    for (const auto& group : poll_groups_) {
+        co_await resume_on(group->thread());
+        auto made = (*transport)->make_group(*group);
+        if (!made) {
+            error = std::move(made).error();
+            break;
+        }
+        groups.push_back(std::move(*made));
+    }
+    if (!error) {
+        for (size_t at = 0; at < poll_groups_.size(); ++at) {
+            co_await resume_on(poll_groups_[at]->thread());
+            poll_groups_[at]->add_transport(std::move(groups[at]));
+        }
+    }
+    co_await resume_on(runtime_.app_thread());
+    if (error) {
+        groups.clear();
+        co_return std::unexpected(std::move(*error));
+    }
+    transports_.push_back(std::move(*transport));
+    co_return Result<void>{};
+}
+
+PollGroup& Target::next_group() {
+    PollGroup& group = *poll_groups_[next_group_ % poll_groups_.size()];
+    ++next_group_;
+    return group;
+}
+
+// Round robin over the range, so that an id is not given again soon after its controller is gone.
+uint16_t Target::allocate_cntlid(Subsystem& subsystem) {
+    const SubsystemIdentity& identity = subsystem.identity();
+    std::set<uint16_t> used;
+    for (const uint64_t uid : subsystem.controller_uids) used.insert(controllers_.at(uid).cntlid);
+    uint16_t& last = last_cntlid_[&subsystem];
+    const uint32_t count = identity.max_cntlid - identity.min_cntlid + 1U;
+    for (uint32_t tried = 0; tried < count; ++tried) {
+        last = last < identity.min_cntlid || last >= identity.max_cntlid ? identity.min_cntlid
+                                                                         : static_cast<uint16_t>(last + 1);
+        if (!used.contains(last)) return last;
+    }
+    return 0;
+}
+
+bool Target::has_ending_controller(const Subsystem& subsystem, const HostIdentity& host) const {
+    return std::ranges::any_of(subsystem.controller_uids, [&](uint64_t uid) {
+        const ControllerEntry& entry = controllers_.at(uid);
+        return entry.is_ending && entry.host.nqn == host.nqn && entry.host.id == host.id;
+    });
+}
+
+Task<Admission> Target::admit(std::string subnqn, HostIdentity host, TransportId listener, PollGroup& group) {
+    const uint32_t bad_subnqn = nvme::connect_invalid(offsetof(nvme::ConnectData, subnqn), true);
+    const nvme::Status invalid = status::connect_invalid_parameters.with_dnr();
+    for (;;) {
+        Subsystem* subsystem = find_subsystem(subnqn);
+        if (subsystem == nullptr) co_return Admission{invalid, bad_subnqn};
+        if (has_ending_controller(*subsystem, host)) {
+            // The old association's commands end before the new one begins: no stale write.
+            co_await controller_end_.wait();
+            continue;
+        }
+        const auto change = co_await subsystem->begin_change();
+        if (!change || subsystem->state() != SubsystemState::active) co_return Admission{invalid, bad_subnqn};
+        if (!subsystem->allows_host(host.nqn) || !subsystem->is_reachable_at(listener)) {
+            co_return Admission{status::connect_invalid_host.with_dnr()};
+        }
+        const uint16_t cntlid = allocate_cntlid(*subsystem);
+        if (cntlid == 0) co_return Admission{status::connect_controller_busy};
+        const uint64_t uid = next_uid();
+        controllers_.emplace(uid, ControllerEntry{subsystem, &group, cntlid, std::move(host), std::move(listener)});
+        subsystem->controller_uids.insert(uid);
+        co_return Admission{status::success, 0, uid, cntlid, subsystem->identity().id};
+    }
+}
+
+ControllerPlace Target::find_controller(std::string_view subnqn, uint16_t cntlid, const HostIdentity& host) const {
+    const auto wrong = [](size_t offset) {
+        ControllerPlace place;
+        place.cdw0 = nvme::connect_invalid(static_cast<uint16_t>(offset), true);
+        return place;
+    };
+    const Subsystem* subsystem = find_subsystem(subnqn);
+    if (subsystem == nullptr) return wrong(offsetof(nvme::ConnectData, subnqn));
+    for (const uint64_t uid : subsystem->controller_uids) {
+        const ControllerEntry& entry = controllers_.at(uid);
+        if (entry.cntlid != cntlid) continue;
+        if (entry.host.id != host.id) return wrong(offsetof(nvme::ConnectData, hostid));
+        if (entry.host.nqn != host.nqn) return wrong(offsetof(nvme::ConnectData, hostnqn));
+        return *place_of(uid);
+    }
+    return wrong(offsetof(nvme::ConnectData, cntlid));
+}
+
+std::optional<ControllerPlace> Target::place_of(uint64_t uid) const {
+    const auto found = controllers_.find(uid);
+    if (found == controllers_.end()) return std::nullopt;
+    const ControllerEntry& entry = found->second;
+    return ControllerPlace{entry.group, uid, entry.subsystem->identity().id, 0, entry.cntlid, entry.host.nqn,
+                           entry.listener};
+}
+
+void Target::controller_ending(uint64_t uid) {
+    const auto found = controllers_.find(uid);
+    if (found != controllers_.end()) found->second.is_ending = true;
+}
+
+void Target::controller_gone(uint64_t uid) {
+    const auto found = controllers_.find(uid);
+    if (found == controllers_.end()) return;
+    found->second.subsystem->controller_uids.erase(uid);
+    controllers_.erase(found);
+    controller_end_.wake_all();
+}
+
+}  // namespace weft::nvmf

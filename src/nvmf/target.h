@@ -1,0 +1,151 @@
+// The target: everything that is exported. Lives on the app thread; what the data path needs of it is copied to the
+// poll groups. Start: create(), then start() makes a poll group on every data reactor and the discovery subsystem.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/uuid.h"
+#include "bdev/registry.h"
+#include "nvme/status.h"
+#include "nvmf/poll_group.h"
+#include "nvmf/subsystem.h"
+#include "nvmf/transport.h"
+#include "reactor/runtime.h"
+
+namespace weft::nvmf {
+
+// How a target goes about its start and stop, in the field's words.
+enum class TargetState : uint8_t {
+    init_none,
+    init_create_poll_groups,
+    init_start_subsystems,
+    running,
+    fini_stop_subsystems,
+    fini_destroy_poll_groups,
+    stopped,
+};
+
+struct HostIdentity {
+    std::string nqn;
+    Uuid id;
+};
+
+// The answer to a Connect of an admin queue.
+struct Admission {
+    nvme::Status outcome;
+    uint32_t cdw0 = 0;
+    uint64_t uid = 0;
+    uint16_t cntlid = 0;
+    uint32_t subsystem_id = 0;
+};
+
+// Where a controller lives; group is nullptr when there is none, and cdw0 says which parameter of Connect was wrong.
+struct ControllerPlace {
+    PollGroup* group = nullptr;
+    uint64_t uid = 0;
+    uint32_t subsystem_id = 0;
+    uint32_t cdw0 = 0;
+    uint16_t cntlid = 0;
+    std::string hostnqn;
+    TransportId listener;
+};
+
+struct SubsystemOptions {
+    std::string nqn;
+    std::optional<std::string> serial_number;  // derived from machine and NQN when not given
+    std::optional<std::string> model_number;
+    uint32_t max_namespaces = 32;
+    bool allow_any_host = false;
+    bool ana_reporting = false;
+    uint16_t min_cntlid = 1;
+    uint16_t max_cntlid = 0xFFEF;
+};
+
+class Target {
+public:
+    Target(Runtime& runtime, bdev::Registry& bdevs, std::string name);
+    Target(const Target&) = delete;
+    Target& operator=(const Target&) = delete;
+    ~Target();
+
+    [[nodiscard]] const std::string& name() const { return name_; }
+    [[nodiscard]] Thread& thread() const { return runtime_.app_thread(); }
+    [[nodiscard]] Runtime& runtime() const { return runtime_; }
+    [[nodiscard]] env::Environment& environment() const { return runtime_.environment(); }
+    [[nodiscard]] bdev::Registry& bdevs() const { return bdevs_; }
+    // Fixed between start() and stop(): any thread may walk it.
+    [[nodiscard]] std::vector<PollGroup*> poll_groups() const;
+    [[nodiscard]] TargetState state() const { return state_; }
+
+    Task<Result<void>> start();
+    // Ends every controller, subsystem, transport and poll group.
+    Task<void> stop();
+
+    // Errors: invalid_argument, already_exists, too_many.
+    Task<Result<Subsystem*>> create_subsystem(SubsystemOptions options);
+    Task<Result<void>> delete_subsystem(std::string nqn);
+    [[nodiscard]] Subsystem* find_subsystem(std::string_view nqn) const;
+    [[nodiscard]] const std::map<std::string, std::unique_ptr<Subsystem>, std::less<>>& subsystems() const {
+        return subsystems_;
+    }
+    void set_subsystem_max(uint32_t count) { subsystem_max_ = count; }
+    [[nodiscard]] uint32_t subsystem_max() const { return subsystem_max_; }
+
+    // Errors: already_exists, invalid_argument, no_memory when the reserves do not fit.
+    Task<Result<void>> create_transport(TransportOptions options);
+    [[nodiscard]] Transport* find_transport(std::string_view trtype) const;
+    [[nodiscard]] const std::vector<std::unique_ptr<Transport>>& transports() const { return transports_; }
+    // For transports: the group for the next connection (round robin), and a name for it.
+    PollGroup& next_group();
+    uint64_t next_uid() { return next_uid_++; }
+
+    // Connect. Waits while the subsystem changes, and until what is left of the host's old controllers has ended.
+    Task<Admission> admit(std::string subnqn, HostIdentity host, TransportId listener, PollGroup& group);
+    [[nodiscard]] ControllerPlace find_controller(std::string_view subnqn, uint16_t cntlid, const HostIdentity& host) const;
+    [[nodiscard]] std::optional<ControllerPlace> place_of(uint64_t uid) const;
+    void controller_ending(uint64_t uid);
+    void controller_gone(uint64_t uid);
+    WaitList::Waiter wait_for_controller_end() { return controller_end_.wait(); }
+
+    // Something that the discovery log shows has changed: counts the generation and tells discovery controllers.
+    void discovery_changed();
+    [[nodiscard]] uint64_t discovery_generation() const { return generation_; }
+    // The log as `hostnqn` sees it, that reached us at `local`.
+    [[nodiscard]] std::vector<std::byte> discovery_log(std::string_view hostnqn, const TransportId& local) const;
+
+private:
+    struct ControllerEntry {
+        Subsystem* subsystem;
+        PollGroup* group;
+        uint16_t cntlid;
+        HostIdentity host;
+        TransportId listener;
+        bool is_ending = false;
+    };
+    [[nodiscard]] uint16_t allocate_cntlid(Subsystem& subsystem);
+    [[nodiscard]] bool has_ending_controller(const Subsystem& subsystem, const HostIdentity& host) const;
+    [[nodiscard]] Result<SubsystemIdentity> check(const SubsystemOptions& options) const;
+    Task<void> tell_discovery_controllers();
+
+    Runtime& runtime_;
+    bdev::Registry& bdevs_;
+    const std::string name_;
+    TargetState state_ = TargetState::init_none;
+    std::vector<std::unique_ptr<PollGroup>> poll_groups_;
+    std::vector<std::unique_ptr<Transport>> transports_;
+    std::map<std::string, std::unique_ptr<Subsystem>, std::less<>> subsystems_;
+    std::map<uint64_t, ControllerEntry> controllers_;  // by uid
+    std::map<const Subsystem*, uint16_t> last_cntlid_;
+    WaitList controller_end_;
+    uint32_t subsystem_max_ = 1024;
+    uint64_t next_uid_ = 1;
+    uint64_t generation_ = 0;
+    size_t next_group_ = 0;
+};
+
+}  // namespace weft::nvmf

@@ -1,0 +1,186 @@
+#include "nvmf/tcp/connection.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "bdev/device.h"
+#include "nvmf/connect.h"
+#include "nvmf/execute.h"
+#include "nvmf/io_commands.h"
+#include "nvmf/log_flags.h"
+#include "nvmf/tcp/group.h"
+#include "nvmf/tcp/transport.h"
+
+namespace weft::nvmf::tcp {
+
+namespace {
+
+// How long a terminated connection waits for the host to close its end.
+constexpr env::TimeNs linger_ns = 1 * env::ns_per_s;
+
+void on_timer(void* context) {
+    auto& connection = *static_cast<Connection*>(context);
+    connection.close("time-out: no finished Connect, or no end after a fatal error");
+}
+
+}  // namespace
+
+Connection::Connection(TcpGroup& group, uint64_t uid, std::unique_ptr<env::Stream> stream, TransportId listener)
+    : Qpair(group.poll_group(), uid),
+      group_(group),
+      stream_(std::move(stream)),
+      listener_(std::move(listener)),
+      timer_(group.poll_group().thread(), on_timer, this) {
+    state = State::connecting;
+}
+
+Connection::~Connection() { WEFT_ASSERT(send_queue_.empty()); }
+
+Result<void> Connection::start() {
+    const TransportOptions& opts = options();
+    WEFT_TRY(stream_->configure({.no_delay = true,
+                                 .congestion_control = opts.congestion_control,
+                                 .receive_buffer_bytes = 0,
+                                 .send_buffer_bytes = 0,
+                                 .priority = opts.sock_priority,
+                                 .user_timeout_ms = opts.ack_timeout}));
+    WEFT_TRY(watch(group().thread(), *stream_,
+                   {.events = env::Events::readable | env::Events::writable, .edge = true}));
+    timer_.start_after(opts.handshake_timeout_ms * env::ns_per_ms);
+    return {};
+}
+
+BufferCache& Connection::buffers() { return group_.buffers(); }
+const TransportOptions& Connection::options() const { return group_.transport().options(); }
+TransportId Connection::local_id() const { return stream_ ? transport_id_of(stream_->local_address()) : TransportId{}; }
+TransportId Connection::peer_id() const { return stream_ ? transport_id_of(stream_->peer_address()) : TransportId{}; }
+
+void Connection::connected() {
+    timer_.stop();
+    is_connecting = false;
+    state = State::enabled;
+    nvme::wire::Negotiated negotiated = receiver_.negotiated();
+    negotiated.capsule_data_max =
+        is_admin() ? std::max(options().in_capsule_data_size, admin_in_capsule_max) : options().in_capsule_data_size;
+    receiver_.set_negotiated(negotiated);
+}
+
+uint32_t Connection::on_events(uint32_t events) {
+    if (is_closing()) return 0;
+    if ((events & (env::Events::readable | env::Events::hung_up)) != 0) group_.make_hot(*this);
+    if ((events & env::Events::writable) != 0 && is_blocked_) {
+        is_blocked_ = false;
+        group_.mark_dirty(*this);
+    }
+    return 0;
+}
+
+void Connection::close(std::string_view why) {
+    if (is_closing()) return;
+    WEFT_INFOLOG(log_nvmf_tcp, "closing queue {} of host \"{}\": {}", qid, log::quoted(hostnqn), why);
+    phase_ = Phase::closing;
+    stall_ = Stall::none;
+    state = State::deactivating;
+    timer_.stop();
+    unwatch();
+    group_.add_closing(*this);
+    // A request that is executing comes back through send(); all others are let go now.
+    for (Request* at = outstanding.front(); at != nullptr;) {
+        Request& request = *at;
+        at = decltype(outstanding)::next(request);
+        lose(static_cast<TcpRequest&>(request));
+    }
+    rx_request_ = nullptr;
+    qpair_closed(*this);
+    stream_.reset();
+}
+
+void Connection::lose(TcpRequest& request) {
+    switch (request.state()) {
+        case RequestState::executing:
+            request.move(RequestEvent::connection_lost);
+            // What the device has may take long: ask for it back. It says so by its completion either way.
+            if (request.ns != nullptr) request.ns->channel->abort(request.io);
+            break;
+        case RequestState::draining: break;
+        case RequestState::free:
+            // Its capsule has not come to its end.
+            release(request);
+            break;
+        case RequestState::sending:
+        case RequestState::receiving:
+            if (request.send_link.is_linked) send_queue_.remove(request);
+            request.move(RequestEvent::connection_lost);
+            release(request);
+            break;
+        default:
+            stop_waiting(request);
+            request.move(RequestEvent::connection_lost);
+            release(request);
+            break;
+    }
+}
+
+// The request is over: gives back all that it holds.
+void Connection::release(TcpRequest& request) {
+    WEFT_ASSERT(request.state() == RequestState::free);
+    end_lending(request);
+    release_namespace(request);
+    admin_command_over(request);
+    if (request.buffer_count > 0) {
+        buffers().give(std::span(request.buffers).first(request.buffer_count));
+        request.buffer_count = 0;
+    }
+    --cids_[request.command.cid & 0xFF];
+    outstanding.remove(request);
+    group_.slots().give(request);
+}
+
+// NVMe/TCP 1.0, 3.5.1: stop processing, send a C2HTermReq with the header that was wrong, close.
+void Connection::terminate(const nvme::wire::Violation& violation) {
+    if (phase_ != Phase::running) return;
+    WEFT_INFOLOG(log_nvmf_tcp, "host \"{}\" broke the protocol: {}, field information {}", log::quoted(hostnqn),
+                 nvme::wire::name_of(violation.status), violation.field_information);
+    phase_ = Phase::terminating;
+    stall_ = Stall::none;
+    group_.forget_stalled(*this);
+    // A PDU whose first byte is out must be finished, or the host could not find the C2HTermReq.
+    for (Request* at = outstanding.front(); at != nullptr;) {
+        auto& request = static_cast<TcpRequest&>(*at);
+        at = decltype(outstanding)::next(request);
+        if (request.send_link.is_linked && request.sent_bytes > 0) continue;
+        lose(request);
+    }
+    rx_request_ = nullptr;
+    if (control_bytes_ == control_sent_) {
+        control_sent_ = 0;
+        control_bytes_ = static_cast<uint32_t>(
+            nvme::wire::encode_term_req(control_, nvme::wire::End::controller, violation, receiver_.header()));
+    }
+    group_.mark_dirty(*this);
+    timer_.start_after(linger_ns);
+}
+
+void Connection::stall(Stall why, Bytes rest) {
+    stall_ = why;
+    backlog_.assign(rest.begin(), rest.end());
+    group_.add_stalled(*this);
+}
+
+void Connection::withdraw(NamespaceView& ns) {
+    for (Request* at = outstanding.front(); at != nullptr;) {
+        auto& request = static_cast<TcpRequest&>(*at);
+        at = decltype(outstanding)::next(request);
+        if (request.ns != &ns || request.state() != RequestState::sending || request.sent_bytes > 0) continue;
+        WEFT_ASSERT(request.source == DataSource::lent && !request.is_lending);
+        send_queue_.remove(request);
+        release_namespace(request);
+        request.source = DataSource::none;
+        request.move(RequestEvent::withdraw);
+        subsystem->held.push_back(request);
+    }
+}
+
+}  // namespace weft::nvmf::tcp

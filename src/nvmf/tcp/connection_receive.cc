@@ -1,0 +1,340 @@
+// What arrives on an NVMe/TCP connection: PDUs become requests, and the host's data finds its place.
+#include <algorithm>
+
+#include "base/log.h"
+#include "bdev/device.h"
+#include "nvmf/connect.h"
+#include "nvmf/execute.h"
+#include "nvmf/io_commands.h"
+#include "nvmf/log_flags.h"
+#include "nvmf/tcp/connection.h"
+#include "nvmf/tcp/group.h"
+
+namespace weft::nvmf::tcp {
+
+namespace {
+
+using nvme::Status;
+using nvme::TransferDirection;
+using nvme::wire::Event;
+using nvme::wire::FatalErrorStatus;
+using nvme::wire::PduType;
+using nvme::wire::Violation;
+namespace status = nvme::status;
+
+void on_buffers_granted(BufferWaiter& waiter) {
+    auto& request = *static_cast<Request*>(waiter.context);
+    request.buffer_count = static_cast<uint8_t>(waiter.into.size());
+    request.qpair->resume(request);
+}
+
+}  // namespace
+
+uint32_t Connection::receive() {
+    if (is_stalled() || is_closing()) return 0;
+    const MutableBytes buffer = group_.receive_buffer();
+    const env::Transfer got = stream_->receive(buffer);
+    switch (got.state) {
+        case env::Transfer::State::would_block: return 0;
+        case env::Transfer::State::end: close("the host closed the connection"); return 1;
+        case env::Transfer::State::failed: close("the connection was lost"); return 1;
+        case env::Transfer::State::done: break;
+    }
+    if (phase_ == Phase::running) process(buffer.first(got.bytes));
+    return 1;
+}
+
+void Connection::process(Bytes input) {
+    while (phase_ == Phase::running) {
+        const Event event = receiver_.next(input);
+        switch (event.kind) {
+            case Event::Kind::need_more: return;
+            case Event::Kind::begin: begin_pdu(input); break;
+            case Event::Kind::data: take_data(event); break;
+            case Event::Kind::end: end_pdu(event.digest_ok); break;
+            case Event::Kind::violation: terminate(event.violation); return;
+            case Event::Kind::violation_silent: close("malformed H2CTermReq"); return;
+        }
+        if (is_stalled()) return;
+    }
+}
+
+// What stalled the connection may be over: goes on with the command at hand, then with the backlog.
+uint32_t Connection::unstall() {
+    WEFT_ASSERT(is_stalled());
+    const bool is_over = stall_ == Stall::slot ? outstanding.size() < queue_depth()
+                                               : rx_request_->state() != RequestState::waiting_for_buffer;
+    if (!is_over) {
+        group_.add_stalled(*this);
+        return 0;
+    }
+    const bool lacks_slot = stall_ == Stall::slot;
+    const std::vector<std::byte> backlog = std::move(backlog_);
+    backlog_.clear();
+    stall_ = Stall::none;
+    if (lacks_slot) begin_command(backlog);
+    if (!is_stalled()) process(backlog);
+    if (!is_stalled()) group_.make_hot(*this);
+    return 1;
+}
+
+void Connection::begin_pdu(Bytes rest) {
+    rx_request_ = nullptr;
+    rx_inline_ = false;
+    rx_offset_ = 0;
+    switch (receiver_.type()) {
+        case PduType::capsule_cmd: begin_command(rest); break;
+        case PduType::h2c_data: begin_h2c_data(); break;
+        default: break;
+    }
+}
+
+void Connection::begin_command(Bytes rest) {
+    // More than the queue holds can only come from a host that does not count; it waits.
+    TcpRequest* request = outstanding.size() < queue_depth() ? group_.slots().take() : nullptr;
+    if (request == nullptr) {
+        stall(Stall::slot, rest);
+        return;
+    }
+    request->command = receiver_.header_as<nvme::wire::CapsuleCmd>().sqe;
+    request->qpair = this;
+    const uint16_t cid = request->command.cid;
+    const bool conflicts = cids_[cid & 0xFF] > 0 && has_outstanding_cid(cid);
+    ++cids_[cid & 0xFF];
+    outstanding.push_back(*request);
+    rx_request_ = request;
+    const uint32_t payload_bytes = receiver_.payload_size();
+    request->refusal = conflicts ? status::cid_conflict : plan(*request, payload_bytes);
+    if (request->refusal.is_success() && payload_bytes > 0) place_in_capsule_data(*request, payload_bytes, rest);
+}
+
+bool Connection::has_outstanding_cid(uint16_t cid) const {
+    for (const Request* at = outstanding.front(); at != nullptr; at = decltype(outstanding)::next(*at)) {
+        if (at->command.cid == cid) return true;
+    }
+    return false;
+}
+
+// Checks what NVMe/TCP says of the command's SGL (1.0, 3.3.2), then what the command itself needs.
+Status Connection::plan(TcpRequest& request, uint32_t payload_bytes) {
+    const nvme::Command& command = request.command;
+    if (state != State::enabled && !is_connect(command)) return status::command_sequence_error;
+    if (command.psdt() != nvme::DataPointerKind::sgl_mptr_contiguous) return status::invalid_field.with_dnr();
+
+    const nvme::SglDescriptor& sgl = command.dptr;
+    const bool is_in_capsule = sgl.identifier == nvme::sgl_in_capsule;
+    const bool has_sgl = is_in_capsule || sgl.identifier == nvme::sgl_transport;
+    const uint32_t sgl_bytes = has_sgl ? sgl.length.value() : 0;
+    const Status planned = plan_command(request, sgl_bytes);
+    if (request.direction == TransferDirection::none && planned.is_success()) return planned;
+    // The descriptor is wrong before anything is wrong with what it describes.
+    if (transfer_direction(command) != TransferDirection::none) {
+        if (!has_sgl && sgl.length != 0) return status::sgl_descriptor_type_invalid.with_dnr();
+        if (is_in_capsule && sgl.address != 0) return status::sgl_offset_invalid.with_dnr();
+        if (is_in_capsule && sgl_bytes != payload_bytes) return status::data_sgl_length_invalid.with_dnr();
+        if (is_in_capsule && sgl_bytes > 0 && request.direction == TransferDirection::controller_to_host) {
+            return status::sgl_descriptor_type_invalid.with_dnr();
+        }
+        if (!is_in_capsule && sgl_bytes > std::max(options().max_io_size, admin_in_capsule_max)) {
+            return status::invalid_field.with_dnr();
+        }
+    }
+    if (!planned.is_success()) return planned;
+    if (!is_in_capsule && payload_bytes > 0) return status::data_sgl_length_invalid.with_dnr();
+    return status::success;
+}
+
+// The command's data follows in its capsule: finds where it goes.
+void Connection::place_in_capsule_data(TcpRequest& request, uint32_t payload_bytes, Bytes rest) {
+    if (request.direction != TransferDirection::host_to_controller) return;
+    if (uses_control_data(request)) {
+        request.allocate_control(request.data_bytes);
+        request.move(RequestEvent::receive);
+        return;
+    }
+    // All of it is here, with padding and digest, and the device takes it from where it is.
+    const size_t whole = payload_bytes + nvme::wire::pdo_max + nvme::wire::digest_size;
+    const size_t least = payload_bytes + (framing_.data_digest ? nvme::wire::digest_size : 0);
+    if ((rest.size() >= whole || (framing_.data_alignment == 0 && rest.size() >= least)) &&
+        takes_received_data(request)) {
+        rx_inline_ = true;
+        request.move(RequestEvent::receive);
+        return;
+    }
+    if (get_buffers(request)) {
+        request.move(RequestEvent::receive);
+        return;
+    }
+    stall(Stall::buffer, rest);
+}
+
+// Buffers for data_bytes. False: the request waits for them.
+bool Connection::get_buffers(TcpRequest& request) {
+    const uint32_t unit = buffers().pool().buffer_bytes();
+    const auto into = std::span(request.buffers).first((request.data_bytes + unit - 1) / unit);
+    if (buffers().take(into)) {
+        request.buffer_count = static_cast<uint8_t>(into.size());
+        request.use_buffers(unit);
+        return true;
+    }
+    request.move(RequestEvent::need_buffer);
+    request.buffer_waiter.into = into;
+    request.buffer_waiter.granted = on_buffers_granted;
+    request.buffer_waiter.context = &request;
+    buffers().wait(request.buffer_waiter);
+    return false;
+}
+
+// Buffers came, a pause ended, or a device may take the request now.
+void Connection::resume(Request& waiting) {
+    auto& request = static_cast<TcpRequest&>(waiting);
+    if (request.state() != RequestState::waiting_for_buffer) return execute(request);
+    if (request.direction == TransferDirection::controller_to_host) return execute(request);
+    request.use_buffers(buffers().pool().buffer_bytes());
+    request.move(RequestEvent::receive);
+    if (&request != rx_request_ || !is_stalled()) ask_for_data(request);
+}
+
+void Connection::begin_h2c_data() {
+    const auto header = receiver_.header_as<nvme::wire::H2cData>();
+    TcpRequest* request = header.ttag == 0xFFFF ? nullptr : group_.slots().at(header.ttag);
+    const bool awaits = request != nullptr && request->qpair == this && request->r2t_sent &&
+                        request->state() == RequestState::receiving;
+    if (!awaits) return terminate(nvme::wire::invalid_field(offsetof(nvme::wire::H2cData, ttag)));
+    if (header.cccid != request->command.cid) {
+        return terminate(nvme::wire::invalid_field(offsetof(nvme::wire::H2cData, cccid)));
+    }
+    if (header.datao != request->received_bytes) {
+        // Out of the range that was asked for, or not the next piece of it (NVMe/TCP 1.0, 3.3.2.2).
+        const bool outside = header.datao >= request->granted_bytes;
+        return terminate({outside ? FatalErrorStatus::data_transfer_out_of_range : FatalErrorStatus::pdu_sequence_error,
+                          outside ? 0U : static_cast<uint32_t>(offsetof(nvme::wire::H2cData, datao))});
+    }
+    const uint32_t left = request->granted_bytes - request->received_bytes;
+    if (header.datal > left) return terminate({FatalErrorStatus::data_transfer_out_of_range, 0});
+    const bool is_last = (header.ch.flags & nvme::wire::pdu_flags::last_pdu) != 0;
+    if (is_last != (header.datal == left)) return terminate({FatalErrorStatus::pdu_sequence_error, 0});
+    if (header.datal == 0) return terminate(nvme::wire::invalid_field(offsetof(nvme::wire::H2cData, datal)));
+    rx_request_ = request;
+    rx_offset_ = header.datao;
+}
+
+void Connection::take_data(const Event& event) {
+    TcpRequest* request = rx_request_;
+    if (request == nullptr || !request->refusal.is_success()) return;
+    if (rx_inline_) {
+        if (!event.is_whole) return;  // the digest was wrong: end_pdu() says so
+        request->source = DataSource::received;
+        request->iov[0] = {.iov_base = const_cast<std::byte*>(event.data.data()), .iov_len = request->data_bytes};
+        request->iov_count = 1;
+        return;
+    }
+    if (request->direction != TransferDirection::host_to_controller) return;
+    copy_in(*request, rx_offset_ + event.offset, event.data);
+}
+
+// Copies `data` to `offset` of the command's data; what the command does not need is dropped.
+void Connection::copy_in(TcpRequest& request, uint32_t offset, Bytes data) {
+    if (offset >= request.data_bytes) return;
+    data = data.first(std::min<size_t>(data.size(), request.data_bytes - offset));
+    for (const iovec& piece : request.data()) {
+        if (offset >= piece.iov_len) {
+            offset -= static_cast<uint32_t>(piece.iov_len);
+            continue;
+        }
+        const size_t count = std::min(data.size(), piece.iov_len - offset);
+        std::copy_n(data.begin(), count, static_cast<std::byte*>(piece.iov_base) + offset);
+        data = data.subspan(count);
+        offset = 0;
+        if (data.empty()) return;
+    }
+}
+
+void Connection::end_pdu(bool digest_ok) {
+    switch (receiver_.type()) {
+        case PduType::ic_req: end_ic_req(); break;
+        case PduType::capsule_cmd: end_command(digest_ok); break;
+        case PduType::h2c_data: end_h2c_data(digest_ok); break;
+        case PduType::h2c_term_req: {
+            const auto header = receiver_.header_as<nvme::wire::TermReq>();
+            WEFT_INFOLOG(log_nvmf_tcp, "host \"{}\" ended the connection: fatal error status {:#x}",
+                         log::quoted(hostnqn), header.fes.value());
+            close("H2CTermReq");
+            break;
+        }
+        default: break;
+    }
+    rx_request_ = nullptr;
+    rx_inline_ = false;
+}
+
+// NVMe/TCP 1.0, 3.6.2.3.
+void Connection::end_ic_req() {
+    const auto request = receiver_.header_as<nvme::wire::IcReq>();
+    framing_.header_digest = (request.dgst & nvme::wire::digest_bits::header) != 0;
+    framing_.data_digest = (request.dgst & nvme::wire::digest_bits::data) != 0;
+    framing_.data_alignment = request.hpda;
+    receiver_.set_negotiated({.header_digest = framing_.header_digest,
+                              .data_digest = framing_.data_digest,
+                              .data_alignment = 0,
+                              .capsule_data_max = std::max(options().in_capsule_data_size, admin_in_capsule_max),
+                              .data_max = options().max_io_size});
+    control_sent_ = 0;
+    control_bytes_ = static_cast<uint32_t>(nvme::wire::encode_ic_resp(control_, {.data_alignment = 0,
+                                                                                 .header_digest = framing_.header_digest,
+                                                                                 .data_digest = framing_.data_digest,
+                                                                                 .limit = options().max_io_size}));
+    is_initialized_ = true;
+    group_.mark_dirty(*this);
+}
+
+void Connection::end_command(bool digest_ok) {
+    TcpRequest& request = *rx_request_;
+    if (!request.refusal.is_success()) return refuse(request, request.refusal);
+    if (!digest_ok) return refuse(request, status::transient_transport_error);
+    const bool wants_data = request.direction == TransferDirection::host_to_controller && request.data_bytes > 0;
+    if (!wants_data || receiver_.payload_size() > 0) return execute(request);
+    if (uses_control_data(request)) {
+        request.allocate_control(request.data_bytes);
+    } else if (!get_buffers(request)) {
+        return;  // resume() goes on
+    }
+    request.move(RequestEvent::receive);
+    ask_for_data(request);
+}
+
+// Queues an R2T for what is missing, at most MAXH2CDATA at a time (NVMe/TCP 1.0, 3.6.2.9). One is outstanding at
+// most, which every MAXR2T allows.
+void Connection::ask_for_data(TcpRequest& request) {
+    request.granted_bytes =
+        request.received_bytes + std::min(request.data_bytes - request.received_bytes, options().max_io_size);
+    request.r2t_sent = false;
+    request.is_r2t_queued = true;
+    queue(request);
+}
+
+void Connection::end_h2c_data(bool digest_ok) {
+    TcpRequest& request = *rx_request_;
+    if (!digest_ok) request.refusal = status::transient_transport_error;
+    request.received_bytes += receiver_.payload_size();
+    if (request.received_bytes < request.granted_bytes) return;
+    request.r2t_sent = false;
+    if (!request.refusal.is_success()) return refuse(request, request.refusal);
+    if (request.received_bytes < request.data_bytes) return ask_for_data(request);
+    execute(request);
+}
+
+void Connection::execute(TcpRequest& request) {
+    if (is_admin() || request.command.is_fabrics()) {
+        execute_command(request);
+    } else {
+        execute_io(request);
+    }
+}
+
+void Connection::refuse(TcpRequest& request, Status refusal) {
+    request.set_status(refusal);
+    send(request);
+}
+
+}  // namespace weft::nvmf::tcp

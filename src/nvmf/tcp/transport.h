@@ -1,0 +1,41 @@
+// The TCP transport: its listening sockets and its data buffer pool. Lives on the app thread. Connections are accepted
+// there and handed to poll groups in turn; a port is shared by all subsystems that listen on its address.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "memory/buffer_pool.h"
+#include "nvmf/transport.h"
+
+namespace weft::nvmf {
+class Target;
+}
+
+namespace weft::nvmf::tcp {
+
+class TcpTransport final : public Transport {
+public:
+    // Errors: invalid_argument (options), no_memory.
+    static Result<std::unique_ptr<TcpTransport>> create(Target& target, TransportOptions options);
+    ~TcpTransport() override;
+
+    [[nodiscard]] std::string_view name() const override { return "TCP"; }
+    Result<std::unique_ptr<TransportGroup>> make_group(PollGroup& group) override;
+    Result<void> listen(const TransportId& address) override;
+    void stop_listening(const TransportId& address) override;
+    void set_group_count(uint32_t count) override { group_count_ = count; }
+
+private:
+    class Port;
+    TcpTransport(Target& target, TransportOptions options, std::unique_ptr<BufferPool> pool);
+    void hand_over(std::unique_ptr<env::Stream> stream, const TransportId& listener);
+
+    Target& target_;
+    std::unique_ptr<BufferPool> pool_;
+    uint32_t group_count_ = 1;
+    std::map<TransportId, std::unique_ptr<Port>> ports_;
+};
+
+}  // namespace weft::nvmf::tcp

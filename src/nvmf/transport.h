@@ -1,0 +1,38 @@
+// A transport: what makes connections into queue pairs. Lives on the app thread; its groups live on the poll groups'.
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "base/result.h"
+#include "nvmf/poll_group.h"
+#include "nvmf/transport_options.h"
+#include "reactor/task.h"
+#include "rpc/json_fwd.h"
+
+namespace weft::nvmf {
+
+class Transport {
+public:
+    explicit Transport(TransportOptions options) : options_(std::move(options)) {}
+    Transport(const Transport&) = delete;
+    Transport& operator=(const Transport&) = delete;
+    virtual ~Transport() = default;
+
+    [[nodiscard]] const TransportOptions& options() const { return options_; }
+    [[nodiscard]] virtual std::string_view name() const = 0;  // "TCP"
+
+    // The group's part, made on its thread. Errors: no_memory when the buffer reserve does not fit.
+    virtual Result<std::unique_ptr<TransportGroup>> make_group(PollGroup& group) = 0;
+    // Starts to accept on the address, or counts one more user of it. Errors: invalid_argument, address_in_use, …
+    virtual Result<void> listen(const TransportId& address) = 0;
+    // Counts one user less; the last one closes the socket. Connections stay.
+    virtual void stop_listening(const TransportId& address) = 0;
+    // How many poll groups will ask for a buffer reserve; before the first make_group().
+    virtual void set_group_count(uint32_t count) = 0;
+
+private:
+    const TransportOptions options_;
+};
+
+}  // namespace weft::nvmf

@@ -1,0 +1,46 @@
+// Options of a transport: nvmf_create_transport's parameters, with the field's names and defaults.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+
+namespace weft::nvmf {
+
+struct TransportOptions {
+    std::string trtype = "TCP";
+    uint16_t max_queue_depth = 128;
+    uint32_t max_aq_depth = 128;
+    uint16_t max_io_qpairs_per_ctrlr = 127;
+    uint32_t in_capsule_data_size = 4096;
+    uint32_t max_io_size = 131072;
+    uint32_t io_unit_size = 131072;
+    uint32_t num_shared_buffers = 511;
+    // Buffers set aside for each poll group; without it, three quarters of the pool are shared out.
+    std::optional<uint32_t> buf_cache_size;
+    bool c2h_success = true;
+    bool dif_insert_or_strip = false;
+    bool zcopy = false;
+    uint32_t sock_priority = 0;
+    uint32_t abort_timeout_sec = 1;
+    uint32_t ack_timeout = 0;        // ms, TCP_USER_TIMEOUT
+    uint16_t control_msg_num = 32;   // accepted and shown: control data never waits for buffers here
+    uint32_t acceptor_poll_rate = 10000;  // µs; accepting is driven by events, this is only shown
+    uint32_t acceptor_backlog = 512;
+    bool disable_command_passthru = false;
+    // A dead host should be noticed within the time it asked for; the field's 10 s would stretch most requests.
+    uint16_t kas = 10;               // keep-alive granularity, 100 ms units
+    uint32_t min_kato = 1000;        // ms
+    uint32_t association_timeout = 120000;  // ms
+    std::string congestion_control;  // of accepted sockets; "" leaves the system's
+    uint32_t handshake_timeout_ms = 10000;
+
+    // Errors: invalid_argument, naming the option and the bounds.
+    [[nodiscard]] Result<void> check() const;
+    // The reserve of each of `group_count` poll groups.
+    [[nodiscard]] uint32_t buffers_per_group(uint32_t group_count) const;
+};
+
+}  // namespace weft::nvmf
