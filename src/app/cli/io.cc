@@ -1,0 +1,227 @@
+// weft io: single commands on a namespace, and a check that it keeps what is written to it.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+
+#include "app/cli/io_session.h"
+#include "app/cli/session.h"
+#include "app/cli/stamp.h"
+#include "app/cli/subcommand.h"
+#include "base/log.h"
+
+namespace weft::cli {
+
+namespace {
+
+enum class Verb : uint8_t { read, write, verify, flush, compare, write_zeroes, unmap };
+
+struct VerbInfo {
+    Verb verb;
+    const char* name;
+    const char* text;
+};
+constexpr VerbInfo verbs[] = {
+    {Verb::read, "read", "Read a range: to a file, standard output, or as a hex dump"},
+    {Verb::write, "write", "Write a range: from a file, standard input, or with a pattern"},
+    {Verb::verify, "verify", "Write a random pattern over a range, read it back, compare. OVERWRITES THE DATA"},
+    {Verb::flush, "flush", "Flush the namespace's volatile cache"},
+    {Verb::compare, "compare", "Let the controller compare a range with a file or a pattern"},
+    {Verb::write_zeroes, "write-zeroes", "Let the controller write zeroes over a range"},
+    {Verb::unmap, "unmap", "Deallocate a range (Dataset Management)"},
+};
+
+class IoCommand final : public Subcommand {
+public:
+    CLI::App* declare(CLI::App& app) override;
+    int run() override {
+        return run_session({}, [this](Runtime& runtime) { return execute(runtime); });
+    }
+
+private:
+    void add_range_options(CLI::App& sub);
+    void add_data_options(CLI::App& sub, const char* from);
+    Task<int> execute(Runtime& runtime);
+    Task<Result<void>> perform(IoSession& session);
+    Task<Result<void>> read(IoSession& session);
+    Task<Result<void>> write_or_compare(IoSession& session);
+    Task<Result<void>> verify(IoSession& session);
+    Task<Result<void>> without_data(IoSession& session);
+    // What is to be written or compared: of the file, or the pattern over the range.
+    Result<std::vector<std::byte>> source(const IoSession& session);
+
+    TargetOptions target_;
+    Verb verb_ = Verb::read;
+    IoOptions io_;
+    uint64_t length_ = 0;
+    std::string file_;
+    std::optional<uint64_t> pattern_;
+    bool hex_ = false;
+    uint32_t passes_ = 1;
+};
+
+CLI::App* IoCommand::declare(CLI::App& app) {
+    CLI::App* io = app.add_subcommand("io", "Read, write, verify, flush, compare, write zeroes, unmap");
+    io->require_subcommand(1);
+    for (const VerbInfo& info : verbs) {
+        CLI::App* sub = io->add_subcommand(info.name, info.text);
+        sub->callback([this, verb = info.verb] { verb_ = verb; });
+        add_target_options(*sub, target_, true);
+        sub->add_option("--nsid", io_.nsid, "Namespace")->capture_default_str();
+        if (info.verb != Verb::flush) add_range_options(*sub);
+        if (info.verb == Verb::write || info.verb == Verb::compare) add_data_options(*sub, "from");
+        if (info.verb == Verb::read) {
+            sub->add_option("--file", file_, "Write to this file; -: standard output");
+            sub->add_flag("--hex", hex_, "Print a hex dump (the default without --file)");
+        }
+        if (info.verb == Verb::verify) {
+            sub->add_option("--passes", passes_, "How often")->capture_default_str();
+        }
+    }
+    return io;
+}
+
+void IoCommand::add_range_options(CLI::App& sub) {
+    sub.add_option("--offset", io_.offset, "First byte; 4K, 1G and so on are understood")
+        ->transform(CLI::AsSizeValue(false))
+        ->capture_default_str();
+    sub.add_option("--length", length_, "Bytes; default: the file's, or one block; verify, write-zeroes and unmap: to "
+                                        "the end")
+        ->transform(CLI::AsSizeValue(false));
+    sub.add_option("--io-size", io_.command_bytes, "Bytes a command, at most")
+        ->transform(CLI::AsSizeValue(false))
+        ->capture_default_str();
+    sub.add_option("-q,--queue-depth", io_.depth, "Commands outstanding")
+        ->check(CLI::Range(1, 1024))
+        ->capture_default_str();
+}
+
+void IoCommand::add_data_options(CLI::App& sub, const char* from) {
+    auto* file = sub.add_option("--file", file_, fmt::format("Take the data {} this file; -: standard input", from));
+    sub.add_option("--pattern", pattern_, "Take a byte, repeated: 0xa5")->check(CLI::Range(0, 255))->excludes(file);
+}
+
+Task<int> IoCommand::execute(Runtime& runtime) {
+    auto session = co_await IoSession::open(runtime, target_, io_);
+    if (!session) co_return report(session.error(), target_);
+    auto outcome = co_await perform(**session);
+    co_await (*session)->close();
+    if (!outcome) co_return report(outcome.error(), target_);
+    co_return exit_ok;
+}
+
+Task<Result<void>> IoCommand::perform(IoSession& session) {
+    if (io_.offset % session.block_bytes() != 0 || length_ % session.block_bytes() != 0) {
+        co_return fail(Errc::invalid_argument,
+                       fmt::format("--offset and --length are multiples of the block size, {}", session.block_bytes()));
+    }
+    if (io_.offset > session.size_bytes() || length_ > session.size_bytes() - io_.offset) {
+        co_return fail(Errc::out_of_range, fmt::format("the namespace ends at byte {}", session.size_bytes()));
+    }
+    switch (verb_) {
+        case Verb::read: co_return co_await read(session);
+        case Verb::write:
+        case Verb::compare: co_return co_await write_or_compare(session);
+        case Verb::verify: co_return co_await verify(session);
+        case Verb::flush:
+        case Verb::write_zeroes:
+        case Verb::unmap: co_return co_await without_data(session);
+    }
+    co_return Result<void>{};
+}
+
+Task<Result<void>> IoCommand::read(IoSession& session) {
+    std::vector<std::byte> data(length_ != 0 ? length_ : session.block_bytes());
+    WEFT_CO_TRY(co_await session.transfer(nvme::IoOpcode::read, io_.offset, data));
+    if (file_.empty() || hex_) print_hex(data, io_.offset);
+    if (file_.empty()) co_return Result<void>{};
+    co_return write_file(file_, data);
+}
+
+Result<std::vector<std::byte>> IoCommand::source(const IoSession& session) {
+    const uint64_t size_max = length_ != 0 ? length_ : session.size_bytes() - io_.offset;
+    if (!file_.empty()) {
+        auto data = read_file(file_, size_max);
+        if (!data) return data;
+        if (length_ != 0 && data->size() < length_) {
+            return fail(Errc::invalid_argument, fmt::format("{} has {} bytes, --length says {}", file_, data->size(),
+                                                            length_));
+        }
+        // The rest of the last block is zero, as the rest of a file's is.
+        data->resize((data->size() + session.block_bytes() - 1) / session.block_bytes() * session.block_bytes());
+        return data;
+    }
+    if (!pattern_) {
+        return fail(Errc::invalid_argument, "what data? --file FILE, --file - (standard input), or --pattern BYTE");
+    }
+    return std::vector<std::byte>(length_ != 0 ? length_ : session.block_bytes(), static_cast<std::byte>(*pattern_));
+}
+
+Task<Result<void>> IoCommand::write_or_compare(IoSession& session) {
+    auto data = source(session);
+    if (!data) co_return std::unexpected(std::move(data).error());
+    const bool is_write = verb_ == Verb::write;
+    WEFT_CO_TRY(co_await session.transfer(is_write ? nvme::IoOpcode::write : nvme::IoOpcode::compare, io_.offset,
+                                          *data));
+    fmt::print("{} {} bytes at offset {}\n", is_write ? "wrote" : "equal:", data->size(), io_.offset);
+    co_return Result<void>{};
+}
+
+Task<Result<void>> IoCommand::without_data(IoSession& session) {
+    if (verb_ == Verb::flush) {
+        WEFT_CO_TRY(co_await session.flush());
+        fmt::print("flushed\n");
+        co_return Result<void>{};
+    }
+    const uint64_t length = length_ != 0 ? length_ : session.size_bytes() - io_.offset;
+    const bool is_unmap = verb_ == Verb::unmap;
+    WEFT_CO_TRY(co_await (is_unmap ? session.unmap(io_.offset, length) : session.write_zeroes(io_.offset, length)));
+    fmt::print("{} {} bytes at offset {}\n", is_unmap ? "deallocated" : "zeroed", length, io_.offset);
+    co_return Result<void>{};
+}
+
+// In pieces that fit the memory: all are written before the first is read.
+Task<Result<void>> IoCommand::verify(IoSession& session) {
+    constexpr uint64_t piece_bytes_max = uint64_t{16} << 20;
+    const uint64_t end = length_ != 0 ? io_.offset + length_ : session.size_bytes();
+    const uint32_t block_bytes = session.block_bytes();
+    std::vector<std::byte> data;
+    uint64_t faults = 0;
+    for (uint32_t pass = 1; pass <= passes_; ++pass) {
+        for (const bool is_reading : {false, true}) {
+            for (uint64_t at = io_.offset; at < end; at += data.size()) {
+                data.assign(std::min(end - at, piece_bytes_max), std::byte{0});
+                const MutableBytes bytes(data);
+                const auto stamp = [&](size_t offset) {
+                    return Stamp{.lba = (at + offset) / block_bytes, .generation = pass, .run = session.run()};
+                };
+                if (!is_reading) {
+                    for (size_t block = 0; block < data.size(); block += block_bytes) {
+                        write_stamp(bytes.subspan(block, block_bytes), stamp(block));
+                    }
+                }
+                WEFT_CO_TRY(co_await session.transfer(is_reading ? nvme::IoOpcode::read : nvme::IoOpcode::write, at,
+                                                      data));
+                for (size_t block = 0; is_reading && block < data.size(); block += block_bytes) {
+                    const StampFault fault = check_stamp(bytes.subspan(block, block_bytes), stamp(block));
+                    if (fault == StampFault::none) continue;
+                    constexpr uint64_t faults_printed_max = 20;
+                    if (++faults <= faults_printed_max) {
+                        fmt::print(stderr, "weft: block {}: {}\n", (at + block) / block_bytes, name_of(fault));
+                    }
+                }
+            }
+        }
+    }
+    if (faults != 0) co_return fail(Errc::io_error, fmt::format("{} blocks did not hold what was written", faults));
+    fmt::print("verified {} bytes at offset {}, {} pass{}: all as written\n", end - io_.offset, io_.offset, passes_,
+               passes_ == 1 ? "" : "es");
+    co_return Result<void>{};
+}
+
+}  // namespace
+
+std::unique_ptr<Subcommand> make_io() { return std::make_unique<IoCommand>(); }
+
+}  // namespace weft::cli

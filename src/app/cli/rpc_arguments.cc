@@ -1,0 +1,244 @@
+#include "app/cli/rpc_arguments.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "rpc/json.h"
+
+namespace weft::cli {
+
+namespace {
+
+using rpc::MethodDescription;
+using rpc::ParamDescription;
+
+const ParamDescription* find_param(const std::vector<ParamDescription>& params, std::string_view name) {
+    const auto found = std::ranges::find_if(
+        params, [name](const ParamDescription& param) { return param.name == name || param.alias == name; });
+    return found == params.end() ? nullptr : &*found;
+}
+
+Json json_or_string(const std::string& text) {
+    auto parsed = parse_json(text);
+    return parsed ? std::move(*parsed) : Json(text);
+}
+
+bool is_integer(std::string_view type) {
+    return type == "u8" || type == "u16" || type == "u32" || type == "u64" || type == "i8" || type == "i16" ||
+           type == "i32" || type == "i64";
+}
+
+Result<Json> typed_value(const std::string& text, const std::string& type, const std::string& name) {
+    const auto wrong = [&](std::string_view what) {
+        return fail(Errc::invalid_argument, fmt::format("--{} '{}': {}", name, text, what));
+    };
+    if (type == "bool") {
+        if (text == "true" || text == "1" || text == "yes" || text == "on") return Json(true);
+        if (text == "false" || text == "0" || text == "no" || text == "off") return Json(false);
+        return wrong("true or false is wanted");
+    }
+    if (is_integer(type)) {
+        const bool is_hex = text.starts_with("0x") || text.starts_with("0X");
+        if (is_hex) {
+            try {
+                size_t used = 0;
+                const uint64_t value = std::stoull(text, &used, 16);
+                if (used == text.size()) return Json(value);
+            } catch (const std::exception&) {
+            }
+        }
+        auto parsed = parse_json(text);
+        if (is_hex || !parsed || !parsed->is_number_integer()) return wrong("a whole number is wanted");
+        return std::move(*parsed);
+    }
+    if (type.starts_with('[')) {  // the whole of it as JSON, or one element of it
+        auto parsed = parse_json(text);
+        if (parsed && parsed->is_array()) return std::move(*parsed);
+        auto element = typed_value(text, type.substr(1, type.size() - 2), name);
+        if (!element) return element;
+        return Json::array({std::move(*element)});
+    }
+    if (type == "object" || type == "json" || type == "any") {
+        auto parsed = parse_json(text);
+        if (!parsed || (type == "object" && !parsed->is_object())) {
+            return wrong(fmt::format("a JSON object is wanted, or its fields as --{}.NAME", name));
+        }
+        return std::move(*parsed);
+    }
+    return Json(text);  // string, enum, uuid
+}
+
+struct Argument {
+    std::string name;
+    std::optional<std::string> value;  // nullopt: a flag
+};
+
+Result<std::vector<Argument>> split(std::span<const std::string> words) {
+    std::vector<Argument> arguments;
+    for (size_t at = 0; at < words.size(); ++at) {
+        std::string word = words[at];
+        const bool is_option = word.starts_with("--") && word.size() > 2;
+        if (is_option) word.erase(0, 2);
+        const size_t equals = word.find('=');
+        if (!is_option && equals == std::string::npos) {
+            return fail(Errc::invalid_argument, fmt::format("'{}' is not a parameter: write --name value, or one JSON "
+                                                            "object", word));
+        }
+        Argument& argument = arguments.emplace_back();
+        argument.name = word.substr(0, equals);
+        std::ranges::replace(argument.name, '-', '_');
+        if (equals != std::string::npos) {
+            argument.value = word.substr(equals + 1);
+        } else if (at + 1 < words.size() && !words[at + 1].starts_with("--")) {
+            argument.value = words[++at];
+        }
+    }
+    return arguments;
+}
+
+// Puts the value where the dotted name leads, beside one that is there already.
+Result<void> put(Json& into, std::string_view path, Json value, std::string_view name) {
+    const size_t dot = path.find('.');
+    const std::string key(path.substr(0, dot));
+    if (key.empty()) return fail(Errc::invalid_argument, fmt::format("--{}: a name is empty", name));
+    if (dot != std::string_view::npos) {
+        Json& inner = into[key];
+        if (inner.is_null()) inner = Json::object();
+        if (!inner.is_object()) {
+            return fail(Errc::invalid_argument, fmt::format("--{}: {} was given a value already", name, key));
+        }
+        return put(inner, path.substr(dot + 1), std::move(value), name);
+    }
+    if (!into.contains(key)) {
+        into[key] = std::move(value);
+        return {};
+    }
+    Json& there = into[key];
+    if (!there.is_array()) there = Json::array({std::move(there)});
+    if (value.is_array()) {
+        for (Json& element : value) there.push_back(std::move(element));
+    } else {
+        there.push_back(std::move(value));
+    }
+    return {};
+}
+
+// The parameter that the dotted name leads to.
+Result<const ParamDescription*> describe(const MethodDescription& method, std::string_view path) {
+    const std::vector<ParamDescription>* params = &method.params;
+    const std::string_view whole = path;
+    for (;;) {
+        const size_t dot = path.find('.');
+        const ParamDescription* param = find_param(*params, path.substr(0, dot));
+        if (param == nullptr) {
+            std::string known;
+            for (const ParamDescription& one : *params) known += fmt::format("{}{}", known.empty() ? "" : ", ", one.name);
+            return fail(Errc::invalid_argument,
+                        fmt::format("--{}: {} has no such parameter; there {}: {}", whole, method.name,
+                                    params->empty() ? "is none" : "are", known));
+        }
+        if (dot == std::string_view::npos) return param;
+        if (param->fields.empty()) return nullptr;  // what is inside is not described
+        params = &param->fields;
+        path.remove_prefix(dot + 1);
+    }
+}
+
+}  // namespace
+
+Result<Json> rpc_params(std::span<const std::string> words, const std::optional<MethodDescription>& description) {
+    if (words.empty()) return Json();
+    if (words.size() == 1 && (words[0].starts_with('{') || words[0].starts_with('['))) {
+        auto parsed = parse_json(words[0]);
+        if (!parsed) return fail(parsed.error().code, fmt::format("the parameters: {}", parsed.error().message));
+        return parsed;
+    }
+    const auto arguments = split(words);
+    if (!arguments) return std::unexpected(arguments.error());
+    Json params = Json::object();
+    for (const Argument& argument : *arguments) {
+        const ParamDescription* param = nullptr;
+        if (description) {
+            const auto found = describe(*description, argument.name);
+            if (!found) return std::unexpected(found.error());
+            param = *found;
+        }
+        Json value = true;
+        if (argument.value && param != nullptr) {
+            auto typed = typed_value(*argument.value, param->type, argument.name);
+            if (!typed) return typed;
+            value = std::move(*typed);
+        } else if (argument.value) {
+            value = json_or_string(*argument.value);
+        } else if (param != nullptr && param->type != "bool") {
+            return fail(Errc::invalid_argument, fmt::format("--{} wants a value ({})", argument.name, param->type));
+        }
+        WEFT_TRY(put(params, argument.name, std::move(value), argument.name));
+    }
+    return params;
+}
+
+namespace {
+
+std::string text_member(const Json& object, const char* name) {
+    const auto found = object.find(name);
+    return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+std::vector<std::string> list_member(const Json& object, const char* name) {
+    std::vector<std::string> list;
+    const auto found = object.find(name);
+    if (found == object.end() || !found->is_array()) return list;
+    for (const Json& element : *found) {
+        if (element.is_string()) list.push_back(element.get<std::string>());
+    }
+    return list;
+}
+
+std::vector<ParamDescription> params_member(const Json& object, const char* name, uint32_t depth) {
+    std::vector<ParamDescription> params;
+    const auto found = object.find(name);
+    if (depth == 0 || found == object.end() || !found->is_array()) return params;
+    for (const Json& element : *found) {
+        if (!element.is_object()) continue;
+        ParamDescription& param = params.emplace_back();
+        param.name = text_member(element, "name");
+        param.type = text_member(element, "type");
+        param.text = text_member(element, "text");
+        param.alias = text_member(element, "alias");
+        param.enum_names = list_member(element, "enum");
+        param.is_required = element.contains("required") && element["required"] == Json(true);
+        if (element.contains("default") && !element["default"].is_null()) {
+            param.default_text = dump_json(element["default"]);
+        }
+        param.fields = params_member(element, "fields", depth - 1);
+    }
+    return params;
+}
+
+}  // namespace
+
+std::optional<MethodDescription> description_of(const Json& answer, const std::string& method) {
+    constexpr uint32_t depth_max = 8;
+    if (!answer.is_array()) return std::nullopt;
+    for (const Json& one : answer) {
+        if (!one.is_object()) continue;
+        const std::vector<std::string> aliases = list_member(one, "aliases");
+        if (text_member(one, "name") != method && std::ranges::find(aliases, method) == aliases.end()) continue;
+        MethodDescription description;
+        description.name = text_member(one, "name");
+        description.text = text_member(one, "text");
+        description.result = text_member(one, "result");
+        description.aliases = aliases;
+        const std::vector<std::string> states = list_member(one, "states");
+        const bool at_startup = std::ranges::find(states, "startup") != states.end();
+        const bool at_runtime = std::ranges::find(states, "runtime") != states.end();
+        if (at_startup != at_runtime) description.states = at_startup ? rpc::startup : rpc::runtime;
+        description.params = params_member(one, "params", depth_max);
+        return description;
+    }
+    return std::nullopt;
+}
+
+}  // namespace weft::cli

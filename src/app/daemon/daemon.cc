@@ -1,0 +1,212 @@
+#include "app/daemon/daemon.h"
+
+#include <fmt/format.h>
+
+#include "app/daemon/version.h"
+#include "base/log.h"
+#include "bdev/bdev_rpc.h"
+#include "bdev_modules/file/file_rpc.h"
+#include "bdev_modules/malloc/malloc_rpc.h"
+#include "bdev_modules/null/null_rpc.h"
+#include "nvmf/log_flags.h"
+#include "rpc/config.h"
+#include "rpc/json.h"
+
+namespace weft::app {
+
+namespace {
+
+constexpr size_t config_bytes_max = size_t{64} << 20;
+
+// A path, or host:port.
+Result<env::Address> parse_rpc_address(const std::string& text) {
+    const size_t colon = text.rfind(':');
+    if (text.starts_with('/') || text.starts_with('.') || colon == std::string::npos) {
+        return env::Address{.family = env::Family::unix_path, .host = text, .port = 0};
+    }
+    std::string host = text.substr(0, colon);
+    if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+    unsigned port = 0;
+    for (const char digit : text.substr(colon + 1)) {
+        if (digit < '0' || digit > '9' || (port = port * 10 + static_cast<unsigned>(digit - '0')) > 65535) {
+            return fail(Errc::invalid_argument, fmt::format("RPC address {}: the port is not a number", text));
+        }
+    }
+    auto address = env::parse_ip(host, static_cast<uint16_t>(port));
+    if (address && !(address->host.starts_with("127.") || address->host == "::1")) {
+        return fail(Errc::invalid_argument,
+                    fmt::format("RPC address {}: only loopback addresses are served, since anybody who connects is "
+                                "obeyed; use a tunnel",
+                                text));
+    }
+    return address;
+}
+
+}  // namespace
+
+Daemon::Daemon(Runtime& runtime, const DaemonOptions& options) : runtime_(runtime), options_(options) {
+    nvmf::register_log_flags();
+    add_methods();
+    add_modules();
+}
+
+Daemon::~Daemon() = default;
+
+void Daemon::add_methods() {
+    rpc::add_rpc_methods(methods_);
+    add_framework_methods(methods_, *this);
+    add_thread_methods(methods_, runtime_);
+    add_log_methods(methods_);
+    bdev::add_bdev_methods(methods_, bdevs_);
+    const bool is_concurrent = runtime_.data_reactors().size() > 1;
+    bdev::add_malloc_methods(methods_, bdevs_, is_concurrent);
+    bdev::add_null_methods(methods_, bdevs_);
+    bdev::add_file_methods(methods_, bdevs_, is_concurrent);
+    nvmf::add_transport_methods(methods_, holder_);
+    nvmf::add_subsystem_methods(methods_, holder_);
+    nvmf::add_subsystem_query_methods(methods_, holder_);
+    if (!options_.rpcs_allowed) return;
+    std::set<std::string, std::less<>> names;
+    std::string_view rest = *options_.rpcs_allowed;
+    while (!rest.empty()) {
+        const size_t comma = rest.find(',');
+        names.emplace(rest.substr(0, comma));
+        rest = comma == std::string_view::npos ? std::string_view{} : rest.substr(comma + 1);
+    }
+    methods_.set_allowed(std::move(names));
+}
+
+void Daemon::add_modules() {
+    modules_.add({.name = "bdev",
+                  .depends_on = {},
+                  .start = []() -> Task<Result<void>> { co_return Result<void>{}; },
+                  .stop = [this]() -> Task<void> {
+                      for (bdev::Device* device : bdevs_.all()) (void)co_await bdevs_.remove(device->name());
+                  },
+                  .write_config = [this](Json& entries) {
+                      for (const bdev::Device* device : bdevs_.all()) device->write_config(entries);
+                  }});
+    modules_.add({.name = "nvmf",
+                  .depends_on = {"bdev"},
+                  .start = [this]() -> Task<Result<void>> {
+                      target_ = std::make_unique<nvmf::Target>(runtime_, bdevs_, "nvmf_tgt");
+                      target_->set_subsystem_max(holder_.max_subsystems);
+                      Result<void> done = co_await target_->start();
+                      if (done) {
+                          holder_.target = target_.get();
+                      } else {
+                          co_await target_->stop();
+                          target_.reset();
+                      }
+                      co_return done;
+                  },
+                  .stop = [this]() -> Task<void> {
+                      holder_.target = nullptr;
+                      co_await target_->stop();
+                      target_.reset();
+                  },
+                  .write_config = [this](Json& entries) {
+                      if (target_ != nullptr) nvmf::write_config(*target_, entries);
+                  }});
+}
+
+Task<Result<void>> Daemon::start() {
+    WEFT_NOTICELOG("Starting Weft v{}", version_text);
+    WEFT_NOTICELOG("Total cores available: {}", options_.cpus.size());
+    if (options_.waits_for_rpc) {
+        WEFT_CO_TRY(co_await open_rpc_servers());
+        if (!options_.config_file.empty()) WEFT_CO_TRY(co_await load_config());
+        co_return Result<void>{};
+    }
+    Result<void> done;
+    if (!options_.config_file.empty()) {
+        done = co_await load_config();
+    } else {
+        done = co_await start_framework();
+    }
+    if (done && options_.is_demo) done = co_await set_up_demo();
+    if (done) done = co_await open_rpc_servers();
+    if (!done) co_await modules_.stop();
+    co_return done;
+}
+
+Task<void> Daemon::stop() {
+    while (is_framework_starting_) co_await framework_started_.wait();
+    for (const auto& server : servers_) co_await server->stop();
+    servers_.clear();
+    co_await modules_.stop();
+}
+
+Task<Result<void>> Daemon::start_framework() {
+    if (is_framework_started_ || is_framework_starting_) co_return fail(Errc::busy, "the framework is started already");
+    is_framework_starting_ = true;
+    Result<void> done = co_await modules_.start();
+    is_framework_starting_ = false;
+    is_framework_started_ = done.has_value();
+    if (done) methods_.set_state(rpc::runtime);
+    framework_started_.wake_all();
+    co_return done;
+}
+
+Task<void> Daemon::wait_for_framework() {
+    while (!is_framework_started_) co_await framework_started_.wait();
+}
+
+Task<Result<void>> Daemon::open_rpc_servers() {
+    if (!options_.has_rpc_server) co_return Result<void>{};
+    for (const std::string& text : options_.rpc_addresses) {
+        auto address = parse_rpc_address(text);
+        if (!address) co_return std::unexpected(std::move(address).error());
+        auto server = co_await rpc::Server::listen(methods_, {.address = std::move(*address)});
+        if (!server) {
+            for (const auto& open : servers_) co_await open->stop();
+            servers_.clear();
+            co_return std::unexpected(std::move(server).error());
+        }
+        servers_.push_back(std::move(*server));
+    }
+    co_return Result<void>{};
+}
+
+Task<Result<void>> Daemon::load_config() {
+    env::Files& files = runtime_.environment().files();
+    auto text = co_await offload([&files, path = options_.config_file] { return files.read_all(path, config_bytes_max); });
+    if (!text) co_return std::unexpected(std::move(text).error());
+    auto calls = rpc::parse_config(*text);
+    if (!calls) {
+        co_return fail(calls.error().code, fmt::format("{}: {}", options_.config_file, calls.error().message));
+    }
+    Result<void> done = co_await rpc::apply_config(
+        methods_, std::move(*calls),
+        {.ignore_errors = options_.ignores_config_errors, .ignore_unknown_with_warning = false},
+        [this]() -> Task<Result<void>> { return start_framework(); });
+    if (!done) co_return fail(done.error().code, fmt::format("{}: {}", options_.config_file, done.error().message));
+    co_return Result<void>{};
+}
+
+Task<Result<Json>> Daemon::call(std::string method, Json params) {
+    rpc::Response response = co_await methods_.call(std::move(method), std::move(params));
+    if (!response) co_return fail(Errc::invalid_argument, response.error().message);
+    co_return std::move(*response);
+}
+
+// What a person would type, by the same methods.
+Task<Result<void>> Daemon::set_up_demo() {
+    const std::string nqn = "nqn.2016-06.io.spdk:cnode1";
+    const Json address{{"trtype", "TCP"}, {"traddr", options_.demo_address}, {"trsvcid", options_.demo_port}};
+    const std::pair<const char*, Json> calls[] = {
+        {"nvmf_create_transport", {{"trtype", "TCP"}}},
+        {"bdev_malloc_create", {{"name", "Malloc0"}, {"block_size", 4096}, {"num_blocks", options_.demo_mib * 256}}},
+        {"nvmf_create_subsystem", {{"nqn", nqn}, {"allow_any_host", true}, {"serial_number", "WEFTDEMO"}}},
+        {"nvmf_subsystem_add_ns", {{"nqn", nqn}, {"namespace", {{"bdev_name", "Malloc0"}}}}},
+        {"nvmf_subsystem_add_listener", {{"nqn", nqn}, {"listen_address", address}}},
+        {"nvmf_subsystem_add_listener", {{"nqn", "discovery"}, {"listen_address", address}}}};
+    for (const auto& [method, params] : calls) {
+        auto done = co_await call(method, params);
+        if (!done) co_return fail(done.error().code, fmt::format("demo: {}: {}", method, done.error().message));
+    }
+    WEFT_NOTICELOG("demo: nvme connect -t tcp -a {} -s {} -n {}", options_.demo_address, options_.demo_port, nqn);
+    co_return Result<void>{};
+}
+
+}  // namespace weft::app

@@ -1,0 +1,67 @@
+// The daemon: builds the target out of the rooms, in order, and takes it down again. Lives on the app thread.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "app/daemon/module.h"
+#include "app/daemon/options.h"
+#include "bdev/registry.h"
+#include "nvmf/rpc.h"
+#include "nvmf/target.h"
+#include "reactor/runtime.h"
+#include "rpc/registry.h"
+#include "rpc/server.h"
+
+namespace weft::app {
+
+class Daemon {
+public:
+    Daemon(Runtime& runtime, const DaemonOptions& options);
+    Daemon(const Daemon&) = delete;
+    Daemon& operator=(const Daemon&) = delete;
+    ~Daemon();
+
+    // From nothing to serving: RPC server, modules, configuration, demo. What failed is undone.
+    Task<Result<void>> start();
+    Task<void> stop();
+
+    // Starts the modules: framework_start_init. Errors: busy when that was done.
+    Task<Result<void>> start_framework();
+    // Ends when the modules have started: framework_wait_init.
+    Task<void> wait_for_framework();
+
+    [[nodiscard]] Runtime& runtime() const { return runtime_; }
+    [[nodiscard]] const Modules& modules() const { return modules_; }
+    [[nodiscard]] rpc::Registry& methods() { return methods_; }
+    [[nodiscard]] nvmf::Target* target() const { return target_.get(); }
+    // Asks the program to end, as SIGTERM does.
+    std::function<void(int signal)> on_stop_request;
+
+private:
+    void add_modules();
+    void add_methods();
+    Task<Result<void>> open_rpc_servers();
+    Task<Result<void>> load_config();
+    Task<Result<void>> set_up_demo();
+    Task<Result<Json>> call(std::string method, Json params);
+
+    Runtime& runtime_;
+    const DaemonOptions options_;
+    rpc::Registry methods_;
+    bdev::Registry bdevs_;
+    Modules modules_;
+    nvmf::TargetHolder holder_;
+    std::unique_ptr<nvmf::Target> target_;
+    std::vector<std::unique_ptr<rpc::Server>> servers_;
+    bool is_framework_started_ = false;
+    bool is_framework_starting_ = false;
+    WaitList framework_started_;
+};
+
+// The methods about the process itself.
+void add_framework_methods(rpc::Registry& registry, Daemon& daemon);
+void add_thread_methods(rpc::Registry& registry, Runtime& runtime);
+void add_log_methods(rpc::Registry& registry);
+
+}  // namespace weft::app

@@ -1,0 +1,40 @@
+// The command line of weftd, with the field's option letters.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "env/clock.h"
+
+namespace weft::app {
+
+struct DaemonOptions {
+    std::vector<size_t> cpus = {0};
+    bool pin = true;
+    std::vector<std::string> rpc_addresses;  // paths or host:port; the default when empty
+    bool has_rpc_server = true;
+    std::string config_file;
+    bool ignores_config_errors = false;
+    bool waits_for_rpc = false;
+    std::vector<std::string> log_flags;
+    std::optional<std::string> rpcs_allowed;
+    env::TimeNs spin = 200 * env::ns_per_us;
+    bool is_demo = false;
+    std::string demo_address = "127.0.0.1";
+    std::string demo_port = "4420";
+    uint64_t demo_mib = 64;
+};
+
+inline constexpr const char* default_rpc_path = "/var/tmp/spdk.sock";
+
+// What main() shall do.
+struct CommandLine {
+    std::optional<int> exit_status;  // print was done (help, version, an error): leave with this
+    DaemonOptions options;
+};
+
+CommandLine parse_command_line(int argc, const char* const* argv);
+
+}  // namespace weft::app

@@ -1,0 +1,122 @@
+// thread_* and framework_get_reactors: what runs where, and how busy it is. Each thread is asked on its own thread.
+#include "app/daemon/daemon.h"
+#include "rpc/json.h"
+
+namespace weft::app {
+
+namespace {
+
+// Calls `visit(thread)` on each light-weight thread, control reactor first, and comes back. The threads of a
+// reactor are listed on that reactor.
+template <class Visit>
+Task<void> visit_threads(Runtime& runtime, Visit visit) {
+    for (Reactor* reactor : runtime.reactors()) {
+        co_await resume_on(*reactor->threads().front());
+        for (size_t at = 0; at < reactor->threads().size(); ++at) visit(*reactor, *reactor->threads()[at]);
+    }
+    co_await resume_on(runtime.app_thread());
+}
+
+std::string_view name_of(Poller::State state) {
+    switch (state) {
+        case Poller::State::waiting: return "waiting";
+        case Poller::State::running: return "running";
+        case Poller::State::paused: return "paused";
+    }
+    return "?";
+}
+
+Json describe_pollers(const Thread::PollerList& pollers) {
+    Json list = Json::array();
+    for (const Poller* poller = pollers.front(); poller != nullptr; poller = Thread::PollerList::next(*poller)) {
+        list.push_back({{"name", poller->name()},
+                        {"id", poller->id()},
+                        {"state", name_of(poller->state())},
+                        {"run_count", poller->run_count()},
+                        {"busy_count", poller->busy_count()},
+                        {"period_ticks", poller->period()}});
+    }
+    return list;
+}
+
+Task<Result<Json>> get_stats(Runtime& runtime) {
+    Json threads = Json::array();
+    co_await visit_threads(runtime, [&threads](Reactor&, Thread& thread) {
+        threads.push_back({{"name", thread.name()},
+                           {"id", thread.id()},
+                           {"cpumask", thread.cpus().count() == CpuSet::cpu_max ? "all" : thread.cpus().to_mask()},
+                           {"busy", thread.stats().busy_ns},
+                           {"idle", thread.stats().idle_ns},
+                           {"in_interrupt", false},
+                           {"active_pollers_count", thread.active_pollers().size()},
+                           {"timed_pollers_count", thread.timed_pollers().size()},
+                           {"paused_pollers_count", thread.paused_pollers().size()}});
+    });
+    co_return Json{{"tick_rate", env::ns_per_s}, {"threads", std::move(threads)}};
+}
+
+Task<Result<Json>> get_pollers(Runtime& runtime) {
+    Json threads = Json::array();
+    co_await visit_threads(runtime, [&threads](Reactor&, Thread& thread) {
+        threads.push_back({{"name", thread.name()},
+                           {"id", thread.id()},
+                           {"active_pollers", describe_pollers(thread.active_pollers())},
+                           {"timed_pollers", describe_pollers(thread.timed_pollers())},
+                           {"paused_pollers", describe_pollers(thread.paused_pollers())}});
+    });
+    co_return Json{{"tick_rate", env::ns_per_s}, {"threads", std::move(threads)}};
+}
+
+Task<Result<Json>> get_io_channels(Runtime& runtime) {
+    Json threads = Json::array();
+    co_await visit_threads(runtime, [&threads](Reactor&, Thread& thread) {
+        Json channels = Json::array();
+        for (const auto& [device, channel] : thread.channels()) {
+            channels.push_back({{"name", device->device_name()}, {"ref", channel->references()}});
+        }
+        threads.push_back({{"name", thread.name()}, {"io_channels", std::move(channels)}});
+    });
+    co_return Json{{"tick_rate", env::ns_per_s}, {"threads", std::move(threads)}};
+}
+
+Task<Result<Json>> get_reactors(Runtime& runtime, int process_id) {
+    Json reactors = Json::array();
+    const Reactor* last = nullptr;
+    co_await visit_threads(runtime, [&](Reactor& reactor, Thread& thread) {
+        if (&reactor != last) {
+            reactors.push_back({{"lcore", reactor.cpu()},
+                                {"name", reactor.name()},
+                                {"tid", reactor.os_thread_id()},
+                                {"busy", reactor.busy_ns()},
+                                {"idle", reactor.idle_ns()},
+                                {"in_interrupt", false},
+                                {"lw_threads", Json::array()}});
+            last = &reactor;
+        }
+        const ThreadStats& stats = thread.stats();
+        reactors.back()["lw_threads"].push_back(
+            {{"name", thread.name()},
+             {"id", thread.id()},
+             {"cpumask", thread.cpus().count() == CpuSet::cpu_max ? "all" : thread.cpus().to_mask()},
+             {"elapsed", stats.busy_ns + stats.idle_ns}});
+    });
+    co_return Json{{"tick_rate", env::ns_per_s}, {"pid", process_id}, {"reactors", std::move(reactors)}};
+}
+
+}  // namespace
+
+void add_thread_methods(rpc::Registry& registry, Runtime& runtime) {
+    registry.add<rpc::NoParams>(
+        {.name = "thread_get_stats", .text = "Busy and idle time of each thread, in ticks", .result = "object"},
+        [&runtime](rpc::NoParams) { return get_stats(runtime); });
+    registry.add<rpc::NoParams>({.name = "thread_get_pollers", .text = "The pollers of each thread", .result = "object"},
+                                [&runtime](rpc::NoParams) { return get_pollers(runtime); });
+    registry.add<rpc::NoParams>(
+        {.name = "thread_get_io_channels", .text = "The device contexts of each thread", .result = "object"},
+        [&runtime](rpc::NoParams) { return get_io_channels(runtime); });
+    registry.add<rpc::NoParams>(
+        {.name = "framework_get_reactors", .text = "The reactors and what runs on them", .result = "object"},
+        [&runtime](rpc::NoParams) { return get_reactors(runtime, runtime.environment().process_id()); });
+}
+
+}  // namespace weft::app
