@@ -4,9 +4,12 @@
 
 #include <algorithm>
 
+#include "base/log.h"
+
 namespace weft::test {
 
 Rig::Rig(uint64_t seed, RigOptions options) : world_(seed, options.world) {
+    log::set_print_level(log::Level::warning);
     target_environment_ = world_.make_environment("target");
     RuntimeOptions runtime_options{.cpus = {}, .pin = false, .spin = 0};
     for (size_t cpu = 0; cpu < options.data_reactors; ++cpu) runtime_options.cpus.push_back(cpu);

@@ -48,6 +48,7 @@ public:
     [[nodiscard]] nvmf::Target& target() { return *target_; }
     [[nodiscard]] bdev::Registry& bdevs() { return bdevs_; }
     [[nodiscard]] nvme_host::tcp::ConnectionGroup& host_group(size_t host) { return *hosts_[host].group; }
+    [[nodiscard]] env::Environment& host_environment(size_t host) { return *hosts_[host].environment; }
     [[nodiscard]] env::Address target_address();
     // Transport, RAM disk or the device given, subsystem, namespace, listener: on the target.
     Task<void> export_device(std::unique_ptr<bdev::Device> device, nvmf::TransportOptions options = {});

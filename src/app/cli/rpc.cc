@@ -45,8 +45,8 @@ public:
             ->check(CLI::PositiveNumber)
             ->capture_default_str();
         sub_->prefix_command();  // what follows the method is the method's
-        sub_->usage("Usage: weft rpc [-s SOCK] [-t TIMEOUT] [METHOD [--param value ... | '{\"json\": \"object\"}']]");
-        sub_->footer("`weft rpc` alone lists the methods, `weft rpc METHOD --help` says what one takes.\n"
+        sub_->footer("weft rpc [OPTIONS] [METHOD [--param value ... | '{\"json\": \"object\"}']]\n"
+                     "`weft rpc` alone lists the methods, `weft rpc METHOD --help` says what one takes.\n"
                      "Example: weft rpc bdev_malloc_create --name Malloc0 --num_blocks 131072 --block_size 512");
         return sub_;
     }

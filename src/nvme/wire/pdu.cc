@@ -129,6 +129,10 @@ std::optional<Violation> check_header(const CommonHeader& header, const PduRule&
         if (const auto violation = check_flags(header, negotiated, may_have_data, has_data)) return violation;
     }
     if (header.hlen != rule.hlen) return invalid_field(offsetof(CommonHeader, hlen));
+    // A length that no PDO could make right is what is wrong, though PDO stands before it.
+    if (rule.data == DataRule::capsule && header.plen > uint64_t{pdo_max} + negotiated.capsule_data_max + digest_size) {
+        return invalid_field(offsetof(CommonHeader, plen));
+    }
     if (may_have_data) {
         if (const auto violation = check_pdo(header, header_end, negotiated)) return violation;
     }

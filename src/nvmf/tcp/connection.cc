@@ -154,11 +154,10 @@ void Connection::terminate(const nvme::wire::Violation& violation) {
         lose(request);
     }
     rx_request_ = nullptr;
-    if (control_bytes_ == control_sent_) {
-        control_sent_ = 0;
-        control_bytes_ = static_cast<uint32_t>(
-            nvme::wire::encode_term_req(control_, nvme::wire::End::controller, violation, receiver_.header()));
-    }
+    // Behind an ICResp that is still to be sent.
+    if (control_bytes_ == control_sent_) control_bytes_ = control_sent_ = 0;
+    control_bytes_ += static_cast<uint32_t>(nvme::wire::encode_term_req(
+        MutableBytes(control_).subspan(control_bytes_), nvme::wire::End::controller, violation, receiver_.header()));
     group_.mark_dirty(*this);
     timer_.start_after(linger_ns);
 }

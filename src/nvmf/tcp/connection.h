@@ -126,7 +126,8 @@ private:
     nvme::wire::PduReceiver receiver_{nvme::wire::End::controller};
     nvme::wire::Framing framing_;
     std::vector<std::byte> backlog_;   // read but not looked at, while stalled
-    std::array<std::byte, nvme::wire::encoded_size_max> control_;  // ICResp or C2HTermReq
+    // ICResp, C2HTermReq, or one behind the other.
+    std::array<std::byte, sizeof(nvme::wire::IcResp) + nvme::wire::encoded_size_max> control_;
     uint32_t control_bytes_ = 0;
     uint32_t control_sent_ = 0;
     IntrusiveList<TcpRequest, &TcpRequest::send_link> send_queue_;
