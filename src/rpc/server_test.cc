@@ -324,6 +324,59 @@ TEST_P(ServerTest, ListensOnTcpToo) {
     EXPECT_EQ(taken.error().code, Errc::address_in_use);
 }
 
+// Clients of every temper, connections that break, stops at any moment: nothing is left over, whatever the seed.
+class Weather : public ServerTest {
+protected:
+    void send_something(TestClient& client, sim::Prng& prng) {
+        const std::string texts[] = {request("1", "echo", R"({"value":[1,2,3]})"),
+                                     request("2", "sleep", R"({"ms":3})"),
+                                     request("", "sleep", R"({"ms":1})"),
+                                     request("3", "fill", R"({"bytes":100000})"),
+                                     "[" + request("4", "sleep", R"({"ms":2})") + ",5," + request("5", "fail") + "]",
+                                     request("6", "echo").substr(0, 20),
+                                     "garbage",
+                                     "42 "};
+        client.send(texts[prng.below(std::size(texts))]);
+    }
+    void blow(sim::World& world) {
+        sim::Prng& prng = world.prng();
+        world.options().network.reset_probability = 0.02;
+        for (int step = 0; step < 60; ++step) {
+            const uint64_t what = prng.below(10);
+            if (clients.empty() || what == 0) {
+                auto stream = rig.wait_for(net::connect(rig.path(), {}, env::ns_per_s));
+                if (stream) clients.push_back(std::make_unique<TestClient>(std::move(*stream)));
+                continue;
+            }
+            TestClient& client = *clients[prng.below(clients.size())];
+            if (what == 1) client.is_reading = !client.is_reading;
+            if (what == 2) client.end_sending();
+            if (what == 3) std::erase_if(clients, [&](const auto& owned) { return owned.get() == &client; });
+            if (what > 3) send_something(client, prng);
+            pump_until([] { return true; });
+            if (prng.chance(0.3)) rig.run_for(prng.below(2 * env::ns_per_ms));
+        }
+    }
+};
+
+INSTANTIATE_TEST_SUITE_P(Seeds, Weather, testing::Values(TestRig::Kind::simulated));
+
+TEST_P(Weather, LeavesNothingBehind) {
+    for (uint64_t seed = 1; seed <= 40; ++seed) {
+        SCOPED_TRACE(seed);
+        listen({.calls_max = 3, .unsent_bytes_max = 200'000});
+        rig.world().prng() = sim::Prng(seed);
+        blow(rig.world());
+        if (seed % 2 == 0) clients.clear();
+        rig.wait_for(server->stop());
+        EXPECT_EQ(server->connection_count(), 0U);
+        EXPECT_EQ(server->calls_in_flight(), 0U);
+        EXPECT_EQ(asleep, 0U);
+        clients.clear();
+        server.reset();
+    }
+}
+
 class ClientTest : public ServerTest {
 protected:
     void SetUp() override {

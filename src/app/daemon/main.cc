@@ -122,6 +122,7 @@ int run(const DaemonOptions& options) {
     stop_reactors();
     const CurrentThread scope(&(*runtime)->app_thread());
     watch.unwatch();
+    if (life.status == 0) WEFT_NOTICELOG("stopped in order");
     return life.status;
 }
 

@@ -1,6 +1,8 @@
 // Files of a simulated disk, which fails, is full, transfers less than was asked, and takes its time.
 #include <gtest/gtest.h>
 
+#include <deque>
+
 #include "bdev/test_client.h"
 #include "bdev_modules/file/file_device.h"
 #include "env/sim/world.h"
@@ -93,9 +95,9 @@ TEST_F(FileFaultTest, ErrorsHaveTheirStatus) {
 }
 
 TEST_F(FileFaultTest, AFullDiskRefusesWhatIsNewOnly) {
-    faults().capacity_bytes = 100 * block_bytes;
     for (const bool direct : {true, false}) {
         create(direct);
+        faults().capacity_bytes = 100 * block_bytes;
         TestClient client(world_, *device_);
         EXPECT_EQ(client.write(90, 10, one), Status::success);
         EXPECT_EQ(client.write(100, 10, one), Status::no_space);
@@ -107,7 +109,6 @@ TEST_F(FileFaultTest, AFullDiskRefusesWhatIsNewOnly) {
         faults().capacity_bytes = UINT64_MAX;
         EXPECT_EQ(client.write(100, 10, one), Status::success) << "there is space again";
         EXPECT_EQ(client.write(100, 10, one, true), Status::success);
-        faults().capacity_bytes = 100 * block_bytes;
     }
 }
 
@@ -250,13 +251,28 @@ TEST_F(FileFaultTest, ComparesOneAtATime) {
     EXPECT_EQ(client.run(second), Status::success);
 }
 
-TEST_F(FileFaultTest, ForcedWritesSurviveAPowerFailure) {
-    TestClient client(world_, *device_);
+TEST_F(FileFaultTest, WhatWasForcedOrFlushedSurvivesAPowerFailure) {
     for (const bool direct : {true, false}) {
-        SCOPED_TRACE(direct);
-        EXPECT_EQ(client.write(0, 64, one, true), Status::success);
+        create(direct);
+        TestClient client(world_, *device_);
+        EXPECT_EQ(client.run(Op::write_zeroes, 0, block_count), Status::success);
+        EXPECT_EQ(client.write(0, 64, one), Status::success);
         EXPECT_EQ(client.run(Op::flush, 0, 0), Status::success);
+        EXPECT_EQ(client.write(64, 64, two, true), Status::success);
+        EXPECT_EQ(client.run(Op::write_zeroes, 100, 28, {}, true), Status::success);
     }
+    sim_.crash("target");
+
+    TestRuntime again(sim_.make_environment("target"), 1, [this](env::TimeNs deadline) { pass_time(deadline); });
+    Registry registry;
+    Device* device = *again.run(create_file_device(registry, {.name = "disk", .filename = "/disk"}));
+    {
+        TestClient client(again, *device);
+        EXPECT_TRUE(client.reads(0, 64, one));
+        EXPECT_TRUE(client.reads(64, 36, two));
+        EXPECT_TRUE(client.reads(100, 28, zero));
+    }
+    EXPECT_TRUE(again.run(registry.remove("disk")).has_value());
 }
 
 }  // namespace

@@ -37,7 +37,7 @@ TEST(RangeLocks, NeighboursDoNotDisturbEachOther) {
     RangeLocks locks(region_shift, false);
     std::deque<Holder> all;
     for (uint64_t at = 0; at < 100; ++at) {
-        all.push_back(writer(at, at + 1));
+        all.emplace_back(at, at + 1, true);
         EXPECT_TRUE(locks.enter(all.back().range));
     }
     for (Holder& each : all) locks.leave(each.range);

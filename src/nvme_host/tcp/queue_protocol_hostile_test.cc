@@ -120,14 +120,15 @@ TEST_F(HostileControllerTest, RefusesAnAnswerBeforeTheCommandHasGone) {
     std::array<iovec, 4> pieces{};
     protocol().gather(pieces, SIZE_MAX);
     const auto cid = load<wire::CapsuleCmd>(Bytes(static_cast<const std::byte*>(pieces[0].iov_base), 72)).sqe.cid;
-    protocol().sent(100, 0);
+    peer_->take_some(100);
     peer_->receive(peer_->capsule_resp(cid));
     ASSERT_TRUE(protocol().failure());
     EXPECT_NE(protocol().failure()->message.find("PDU Sequence Error"), std::string::npos);
     // The rest of the capsule goes first, then the H2CTermReq.
-    EXPECT_TRUE(protocol().has_output());
-    const auto gathered = protocol().gather(pieces, SIZE_MAX);
-    EXPECT_EQ(gathered.bytes, 72u + 4096 - 100 + 24 + 24);
+    const auto sent = peer_->take_output();
+    ASSERT_EQ(sent.size(), 2u);
+    EXPECT_EQ(sent[0].data, write.memory);
+    EXPECT_EQ(sent[1].type, wire::PduType::h2c_term_req);
 }
 
 TEST_F(HostileControllerTest, RefusesR2tsPastTheData) {

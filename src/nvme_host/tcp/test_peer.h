@@ -42,23 +42,26 @@ public:
 
     QueueProtocol& protocol() { return protocol_; }
 
-    // Takes all output, in pieces of `bytes` when that is not 0, and gives the PDUs in it.
-    std::vector<Sent> take_output(size_t bytes = 0) {
-        std::array<iovec, 8> pieces{};
-        while (protocol_.has_output()) {
-            const auto gathered = protocol_.gather(pieces, SIZE_MAX);
-            if (gathered.bytes == 0) break;
-            size_t left = bytes == 0 ? gathered.bytes : std::min(bytes, gathered.bytes);
-            protocol_sent_ = left;
-            for (size_t at = 0; left > 0; ++at) {
-                const size_t count = std::min(left, pieces[at].iov_len);
-                const auto* start = static_cast<const std::byte*>(pieces[at].iov_base);
-                output_.insert(output_.end(), start, start + count);
-                left -= count;
-            }
-            protocol_.sent(protocol_sent_, 0);
+    // Takes all output, in pieces of at most `bytes_max`, and gives the PDUs in it.
+    std::vector<Sent> take_output(size_t bytes_max = SIZE_MAX) {
+        while (take_some(bytes_max) > 0) {
         }
         return parse();
+    }
+    // As a socket that takes only so much. Returns how much there was of it.
+    size_t take_some(size_t bytes_max) {
+        std::array<iovec, 8> pieces{};
+        const auto gathered = protocol_.gather(pieces, SIZE_MAX);
+        const size_t taken = std::min(gathered.bytes, bytes_max);
+        size_t left = taken;
+        for (size_t at = 0; left > 0; ++at) {
+            const size_t count = std::min(left, pieces[at].iov_len);
+            const auto* start = static_cast<const std::byte*>(pieces[at].iov_base);
+            output_.insert(output_.end(), start, start + count);
+            left -= count;
+        }
+        protocol_.sent(taken, 0);
+        return taken;
     }
 
     void answer_ic(uint8_t cpda = 0) {
@@ -138,7 +141,6 @@ private:
     wire::PduReceiver receiver_{wire::End::controller};
     wire::Framing framing_;
     Buffer output_;
-    size_t protocol_sent_ = 0;
 };
 
 // A command with memory of its own.
