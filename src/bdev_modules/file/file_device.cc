@@ -148,7 +148,7 @@ Task<Result<bool>> FileDevice::rescan() {
 void FileDevice::note_failure(Op op, Errc error) {
     const uint32_t bit = 1U << static_cast<unsigned>(op);
     if ((failures_.fetch_or(bit, std::memory_order_relaxed) & bit) != 0) return;
-    WEFT_ERRLOG("bdev {}: a {} of {} failed: {} (said once)", name(), name_of(op), log::quoted(options_.filename),
+    WEFT_ERRLOG("bdev {}: {} of {} failed: {} (said once)", name(), name_of(op), log::quoted(options_.filename),
                 weft::describe(error));
 }
 
