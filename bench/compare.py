@@ -38,9 +38,9 @@ def weft_client(arguments, case, port):
         command += ["--hdgst", "--ddgst"]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     result = json.loads(output)
-    kind = result["read"] if workload == "randread" else result["write"]
-    return {"iops": kind["iops"], "mean_us": kind["latency_us"]["mean"], "p99_us": kind["latency_us"]["p99"],
-            "operations": kind["operations"]}
+    latency = result["latency"]
+    return {"iops": result["iops"], "mean_us": latency["mean_us"], "p99_us": latency["p99_us"],
+            "operations": latency["count"]}
 
 
 def field_client(arguments, case, port):

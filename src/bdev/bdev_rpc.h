@@ -1,12 +1,46 @@
-// RPC methods about block devices of every kind: bdev_get_bdevs, bdev_get_iostat and the like.
+// RPC methods for bdevs of every kind: bdev_get_bdevs, bdev_get_iostat, bdev_reset_iostat, bdev_examine,
+// bdev_wait_for_examine, bdev_set_options.
 #pragma once
 
+#include <string>
+
 #include "bdev/registry.h"
+#include "reactor/task.h"
+#include "rpc/json_fwd.h"
 #include "rpc/registry.h"
 
 namespace weft::bdev {
 
-// `devices` outlives the registry of methods.
-void add_bdev_methods(rpc::Registry& registry, Registry& devices);
+// Of bdev_set_options. Kept so that a configuration goes through and comes back as it was: requests and buffers
+// belong to queues and poll groups here, nothing is examined, and no pool has these sizes.
+struct BdevOptions {
+    uint32_t bdev_io_pool_size = 65535;
+    uint32_t bdev_io_cache_size = 256;
+    bool bdev_auto_examine = true;
+    uint32_t iobuf_small_cache_size = 128;
+    uint32_t iobuf_large_cache_size = 16;
+
+    static constexpr auto fields() {
+        return rpc::fields(
+            rpc::optional("bdev_io_pool_size", &BdevOptions::bdev_io_pool_size, "Kept for compatibility"),
+            rpc::optional("bdev_io_cache_size", &BdevOptions::bdev_io_cache_size, "Kept for compatibility"),
+            rpc::optional("bdev_auto_examine", &BdevOptions::bdev_auto_examine, "Kept for compatibility"),
+            rpc::optional("iobuf_small_cache_size", &BdevOptions::iobuf_small_cache_size, "Kept for compatibility"),
+            rpc::optional("iobuf_large_cache_size", &BdevOptions::iobuf_large_cache_size, "Kept for compatibility"));
+    }
+};
+
+// All outlive the methods.
+void add_bdev_methods(rpc::Registry& methods, Registry& devices, BdevOptions& options);
+void add_iostat_methods(rpc::Registry& methods, Registry& devices);
+
+// The calls that make all devices again: "config" of subsystem "bdev" in a configuration file.
+Json write_config(const Registry& devices, const BdevOptions& options);
+
+// What bdev_get_bdevs tells of a device.
+Json describe(const Device& device);
+
+// The body of a module's bdev_x_delete: removes the device if it is one of the module's, and waits until it is gone.
+Task<Result<Json>> remove_by_rpc(Registry& devices, std::string name, bool (*is_ours)(const Device& device));
 
 }  // namespace weft::bdev

@@ -75,7 +75,7 @@ public:
     }
     // Calls `function` as `thread`.
     template <class Function>
-    auto as(Thread& thread, Function function) {
+    decltype(auto) as(Thread& thread, Function function) {
         const CurrentThread scope(&thread);
         return function();
     }

@@ -63,8 +63,8 @@ Task<Result<std::vector<uint32_t>>> active_namespaces(Controller& controller) {
     std::vector<uint32_t> found;
     std::array<le32, 1024> list{};
     for (uint32_t after = 0;;) {
-        WEFT_CO_TRY(co_await identify(controller, "Identify Active Namespace ID list",
-                                      nvme::Cns::active_namespace_list, after, 0, bytes_of(list)));
+        WEFT_CO_TRY(co_await identify(controller, "Identify Active Namespace ID list", nvme::Cns::active_namespace_list,
+                                      after, 0, bytes_of(list)));
         for (const uint32_t nsid : list) {
             if (nsid == 0) co_return found;
             if (nsid <= after) {
@@ -108,8 +108,8 @@ Task<Result<DiscoveryLog>> read_discovery_log(Controller& controller) {
         DiscoveryLog log{.generation = header.genctr, .entries = {}};
         log.entries.resize(header.numrec);
         request.offset = sizeof(header);
-        WEFT_CO_TRY(co_await get_log_page(controller, step, request, 0,
-                                          std::as_writable_bytes(std::span(log.entries))));
+        WEFT_CO_TRY(
+            co_await get_log_page(controller, step, request, 0, std::as_writable_bytes(std::span(log.entries))));
         // NVMe Base 2.0, 5.16.1.23: a log that changed while it was read has another generation now.
         request = {.id = nvme::LogPage::discovery};
         WEFT_CO_TRY(co_await get_log_page(controller, step, request, 0, bytes_of(header)));

@@ -10,10 +10,9 @@ namespace {
 template <class T>
 Result<T> ask(TestWorld& world, Task<Result<T>> (*question)(Controller&)) {
     Result<T> answer = fail(Errc::io_error, "not asked");
-    const auto error =
-        world.with_controller(world.options(), [&](Controller& controller, tcp::ConnectionGroup&) -> Task<void> {
-            answer = co_await question(controller);
-        });
+    const auto error = world.with_controller(
+        world.options(),
+        [&](Controller& controller, tcp::ConnectionGroup&) -> Task<void> { answer = co_await question(controller); });
     EXPECT_FALSE(error) << error->message;
     return answer;
 }

@@ -107,9 +107,9 @@ Task<Result<uint32_t>> Controller::fabrics_connect(Qpair& qpair, uint16_t qid, u
     const std::string step = qid == 0 ? "Connect (admin queue)" : fmt::format("Connect (I/O queue {})", qid);
     if (io.is_status_local) {
         const Error* failure = qpair.failure();
-        co_return fail(failure != nullptr ? failure->code : Errc::io_error,
-                       fmt::format("{}: {}", step, failure != nullptr ? failure->message
-                                                                      : nvme::describe(io.status(), true)));
+        co_return fail(
+            failure != nullptr ? failure->code : Errc::io_error,
+            fmt::format("{}: {}", step, failure != nullptr ? failure->message : nvme::describe(io.status(), true)));
     }
     if (!io.is_success()) co_return std::unexpected(status_error(step, io.completion, true));
     co_return io.completion.cdw0.value();
@@ -155,18 +155,18 @@ Task<Result<void>> Controller::enable() {
     configuration = {};
     configuration.set(Configuration::iosqes, nvme::sqe_size_log2);
     configuration.set(Configuration::iocqes, nvme::cqe_size_log2);
-    configuration.set(Configuration::css, (css & nvme::Capabilities::css_io_command_sets) != 0
-                                              ? Configuration::css_io_command_sets
-                                          : (css & nvme::Capabilities::css_admin_only) != 0
-                                              ? Configuration::css_admin_only
-                                              : Configuration::css_nvm);
+    configuration.set(Configuration::css,
+                      (css & nvme::Capabilities::css_io_command_sets) != 0 ? Configuration::css_io_command_sets
+                      : (css & nvme::Capabilities::css_admin_only) != 0    ? Configuration::css_admin_only
+                                                                           : Configuration::css_nvm);
     configuration.set(Configuration::en, 1);
     WEFT_CO_TRY(co_await set_property("CC (EN=1)", nvme::property::cc, configuration.raw));
     co_return co_await wait_ready(true);
 }
 
 Task<Result<void>> Controller::wait_ready(bool ready) {
-    const env::TimeNs timeout = std::max<env::TimeNs>(capabilities_.get(nvme::Capabilities::to), 1) * 500 * env::ns_per_ms;
+    const env::TimeNs timeout =
+        std::max<env::TimeNs>(capabilities_.get(nvme::Capabilities::to), 1) * 500 * env::ns_per_ms;
     const env::TimeNs start = home_.reactor().now();
     env::TimeNs pause = env::ns_per_ms;
     for (;;) {

@@ -21,15 +21,16 @@ TEST(Controller, ConnectsIdentifiesAndShutsDown) {
         ControllerOptions options = world.options();
         options.header_digest = seed % 2 == 0;
         options.data_digest = seed % 3 == 0;
-        const auto error = world.with_controller(options, [&](Controller& controller, tcp::ConnectionGroup&) -> Task<void> {
-            EXPECT_EQ(controller.cntlid(), 7);
-            EXPECT_EQ(controller.identity().mdts, 5);
-            EXPECT_EQ(controller.transfer_bytes_max(), 128u * 1024);
-            EXPECT_EQ(controller.in_capsule_max(), 4096u);
-            EXPECT_EQ(controller.io_queue_limit(), 2u);
-            EXPECT_EQ(controller.failure(), nullptr);
-            co_return;
-        });
+        const auto error =
+            world.with_controller(options, [&](Controller& controller, tcp::ConnectionGroup&) -> Task<void> {
+                EXPECT_EQ(controller.cntlid(), 7);
+                EXPECT_EQ(controller.identity().mdts, 5);
+                EXPECT_EQ(controller.transfer_bytes_max(), 128u * 1024);
+                EXPECT_EQ(controller.in_capsule_max(), 4096u);
+                EXPECT_EQ(controller.io_queue_limit(), 2u);
+                EXPECT_EQ(controller.failure(), nullptr);
+                co_return;
+            });
         ASSERT_FALSE(error) << error->message;
         EXPECT_EQ(nvme::Configuration::from(world.target->configuration).get(nvme::Configuration::shn), 1u);
         world.run_for(env::ns_per_s);
@@ -166,9 +167,8 @@ TEST(Controller, EndsInGoodOrderWhereverTheConnectionsBreak) {
             std::optional<bool> outcome;
             {
                 const CurrentThread scope(world.thread);
-                spawn([](TestWorld& one, std::optional<bool>& kept) -> Task<void> {
-                    kept = co_await ask_around(one);
-                }(world, outcome));
+                spawn([](TestWorld& one, std::optional<bool>& kept) -> Task<void> { kept = co_await ask_around(one); }(
+                                                                        world, outcome));
             }
             bool is_broken = false;
             ASSERT_TRUE(world.run_until([&] {

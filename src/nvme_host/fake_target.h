@@ -52,9 +52,9 @@ public:
     uint16_t granted_queues = 4;
     uint32_t connect_cdw0 = 7;
     // A status instead of an answer; nullopt: the answer.
-    std::function<std::optional<nvme::Status>(const nvme::Command& command, bool admin)> refuse;
+    std::move_only_function<std::optional<nvme::Status>(const nvme::Command& command, bool admin)> refuse;
     // No answer at all.
-    std::function<bool(const nvme::Command& command, bool admin)> ignore;
+    std::move_only_function<bool(const nvme::Command& command, bool admin)> ignore;
 
     // What came.
     std::vector<nvme::Command> admin_commands;
@@ -73,7 +73,10 @@ public:
         respond(*connection, {.cdw0 = cdw0, .cid = cid});
         return true;
     }
-    void close_all() { connections_.clear(); waiting_event_.reset(); }
+    void close_all() {
+        connections_.clear();
+        waiting_event_.reset();
+    }
 
     // Takes what arrived and sends what there is to send; whether that was anything.
     bool poll() {
@@ -84,7 +87,8 @@ public:
         }
         for (const auto& connection : connections_) worked = serve(*connection) || worked;
         std::erase_if(connections_, [this](const auto& connection) {
-            if (connection->is_over && waiting_event_ && waiting_event_->first == connection.get()) waiting_event_.reset();
+            if (connection->is_over && waiting_event_ && waiting_event_->first == connection.get())
+                waiting_event_.reset();
             return connection->is_over;
         });
         return worked;
@@ -167,8 +171,8 @@ private:
         const bool header = (request.dgst & nvme::wire::digest_bits::header) != 0;
         const bool data = (request.dgst & nvme::wire::digest_bits::data) != 0;
         Buffer pdu(256);
-        pdu.resize(nvme::wire::encode_ic_resp(
-            pdu, {.header_digest = header, .data_digest = data, .limit = max_h2c_data}));
+        pdu.resize(
+            nvme::wire::encode_ic_resp(pdu, {.header_digest = header, .data_digest = data, .limit = max_h2c_data}));
         append(connection, pdu);
         connection.framing = {.header_digest = header, .data_digest = data, .data_alignment = request.hpda};
         connection.receiver.set_negotiated({.header_digest = header, .data_digest = data});
@@ -182,7 +186,8 @@ private:
         if (ignore && ignore(command, connection.is_admin)) return;
         if (refuse) {
             if (const auto status = refuse(command, connection.is_admin)) {
-                respond(connection, {.cdw0 = nvme::connect_invalid(256, true), .cid = command.cid, .status = status->to_wire()});
+                respond(connection,
+                        {.cdw0 = nvme::connect_invalid(256, true), .cid = command.cid, .status = status->to_wire()});
                 return;
             }
         }
@@ -255,7 +260,8 @@ private:
             case nvme::Cns::active_namespace_list: {
                 size_t at = 0;
                 for (const uint32_t nsid : nsids) {
-                    if (nsid > command.nsid && at < data.size()) store(MutableBytes(data).subspan(at), le32(nsid)), at += 4;
+                    if (nsid > command.nsid && at < data.size())
+                        store(MutableBytes(data).subspan(at), le32(nsid)), at += 4;
                 }
                 break;
             }
@@ -276,7 +282,8 @@ private:
             std::memcpy(log.data() + sizeof(header), discovery.data(), log.size() - sizeof(header));
         }
         Buffer piece(request.length_bytes);
-        for (size_t at = 0; at < piece.size() && request.offset + at < log.size(); ++at) piece[at] = log[request.offset + at];
+        for (size_t at = 0; at < piece.size() && request.offset + at < log.size(); ++at)
+            piece[at] = log[request.offset + at];
         send_data(connection, command.cid, piece);
     }
 
@@ -289,8 +296,8 @@ private:
             const auto ttag = static_cast<uint16_t>(connection.writes.size());
             connection.writes.push_back({.command = command, .data = {}});
             Buffer pdu(256);
-            pdu.resize(nvme::wire::encode_r2t(pdu, {.cccid = command.cid, .ttag = ttag, .length = static_cast<uint32_t>(size)},
-                                  connection.framing));
+            pdu.resize(nvme::wire::encode_r2t(
+                pdu, {.cccid = command.cid, .ttag = ttag, .length = static_cast<uint32_t>(size)}, connection.framing));
             append(connection, pdu);
         } else {
             std::ranges::copy(connection.data, storage.begin() + static_cast<ptrdiff_t>(start));
@@ -314,12 +321,12 @@ private:
             const bool is_last = at + piece.size() == data.size();
             Buffer pdu(256);
             pdu.resize(nvme::wire::encode_c2h_data(pdu,
-                                       {.cccid = cid,
-                                        .offset = static_cast<uint32_t>(at),
-                                        .length = static_cast<uint32_t>(piece.size()),
-                                        .is_last = is_last,
-                                        .is_success = is_last && success_flag},
-                                       connection.framing));
+                                                   {.cccid = cid,
+                                                    .offset = static_cast<uint32_t>(at),
+                                                    .length = static_cast<uint32_t>(piece.size()),
+                                                    .is_last = is_last,
+                                                    .is_success = is_last && success_flag},
+                                                   connection.framing));
             append(connection, pdu);
             append(connection, piece);
             if (has_data_digest(connection.framing, piece.size())) {

@@ -29,7 +29,8 @@ struct TestCommand {
 };
 
 Task<void> wait_for_all(const std::deque<TestCommand>& commands) {
-    while (!std::ranges::all_of(commands, [](const TestCommand& one) { return one.done_count > 0; })) co_await yield();
+    const auto is_done = [](const TestCommand& one) { return one.done_count > 0; };
+    while (!std::ranges::all_of(commands, is_done)) co_await sleep_for(20 * env::ns_per_us);
 }
 
 // Writes ranges of all sizes, more than the depth at a time, and reads them back.
@@ -84,8 +85,8 @@ TEST(Qpair, MovesDataUnharmed) {
 
 TEST(Qpair, LivesOnAnotherThread) {
     TestWorld world(3);
-    const auto error = world.with_controller(
-        world.options(), [&](Controller& controller, tcp::ConnectionGroup&) -> Task<void> {
+    const auto error =
+        world.with_controller(world.options(), [&](Controller& controller, tcp::ConnectionGroup&) -> Task<void> {
             co_await resume_on(*world.other_thread);
             auto group = tcp::ConnectionGroup::create(Thread::current());
             co_await resume_on(*world.thread);

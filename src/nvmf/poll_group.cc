@@ -99,6 +99,17 @@ TransportGroup* PollGroup::transport_group(const Transport& transport) const {
     return nullptr;
 }
 
+BufferCacheStats PollGroup::buffer_stats() const {
+    BufferCacheStats total;
+    for (const auto& group : transports_) {
+        const BufferCacheStats cache = group->buffer_stats();
+        total.from_cache += cache.from_cache;
+        total.from_shared += cache.from_shared;
+        total.waited += cache.waited;
+    }
+    return total;
+}
+
 bool PollGroup::is_idle() const {
     return qpairs.empty() && controllers_.empty() &&
            std::all_of(transports_.begin(), transports_.end(), [](const auto& group) { return group->is_empty(); });

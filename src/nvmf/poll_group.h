@@ -37,6 +37,7 @@ public:
     // Closes every connection; poll() goes on until none is left.
     virtual void close_all(std::string_view why) = 0;
     [[nodiscard]] virtual bool is_empty() const = 0;
+    [[nodiscard]] virtual BufferCacheStats buffer_stats() const = 0;
 };
 
 struct PollGroupStats {
@@ -83,6 +84,8 @@ public:
 
     void add_transport(std::unique_ptr<TransportGroup> transport);
     [[nodiscard]] TransportGroup* transport_group(const Transport& transport) const;
+    // How its transports' buffer caches did.
+    [[nodiscard]] BufferCacheStats buffer_stats() const;
     // Every connection is gone: what was asked to close has closed.
     [[nodiscard]] bool is_idle() const;
     void close_all(std::string_view why);

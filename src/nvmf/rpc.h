@@ -1,6 +1,9 @@
 // The target's RPC methods (nvmf_*), with the field's names, parameters and results.
 #pragma once
 
+#include <optional>
+#include <string>
+
 #include "rpc/json_fwd.h"
 #include "rpc/registry.h"
 
@@ -15,6 +18,7 @@ struct TargetHolder {
 };
 
 void add_transport_methods(rpc::Registry& registry, TargetHolder& holder);
+void add_target_methods(rpc::Registry& registry, TargetHolder& holder);
 void add_subsystem_methods(rpc::Registry& registry, TargetHolder& holder);
 void add_subsystem_query_methods(rpc::Registry& registry, TargetHolder& holder);
 // The transports alone, then all: the {method, params} entries that make the target's present configuration again.

@@ -1,4 +1,4 @@
-// nvmf_create_transport and the methods about transports and the target as a whole.
+// nvmf_create_transport and nvmf_get_transports.
 #include <fmt/format.h>
 
 #include "nvmf/controller.h"
@@ -7,13 +7,6 @@
 #include "rpc/json.h"
 
 namespace weft::nvmf {
-
-Result<Target*> target_of(const TargetHolder& holder, const std::optional<std::string>& tgt_name) {
-    if (holder.target == nullptr || (tgt_name && *tgt_name != holder.target->name())) {
-        return fail(Errc::no_such_device, "Unable to find a target.");
-    }
-    return holder.target;
-}
 
 namespace {
 
@@ -150,42 +143,6 @@ struct GetTransports {
     }
 };
 
-struct TargetName {
-    std::optional<std::string> tgt_name;
-    static constexpr auto fields() {
-        return rpc::fields(rpc::optional("tgt_name", &TargetName::tgt_name, "Target"));
-    }
-};
-
-struct SetMaxSubsystems {
-    uint32_t max_subsystems = 0;
-    static constexpr auto fields() {
-        return rpc::fields(rpc::required("max_subsystems", &SetMaxSubsystems::max_subsystems, "Subsystems of a target"));
-    }
-};
-
-Task<Result<Json>> get_stats(Target& target) {
-    Json groups = Json::array();
-    for (PollGroup* group : target.poll_groups()) {
-        co_await resume_on(group->thread());
-        const PollGroupStats stats = group->stats;
-        const std::string name = group->name();
-        co_await resume_on(target.thread());
-        Json transports = Json::array();
-        for (const auto& transport : target.transports()) transports.push_back({{"trtype", transport->name()}});
-        groups.push_back({{"name", name},
-                          {"admin_qpairs", stats.admin_qpairs},
-                          {"io_qpairs", stats.io_qpairs},
-                          {"current_admin_qpairs", stats.current_admin_qpairs},
-                          {"current_io_qpairs", stats.current_io_qpairs},
-                          {"current_unassociated_qpairs", stats.current_unassociated_qpairs},
-                          {"pending_bdev_io", stats.pending_bdev_io},
-                          {"completed_nvme_io", stats.completed_nvme_io},
-                          {"transports", std::move(transports)}});
-    }
-    co_return Json{{"tick_rate", env::ns_per_s}, {"poll_groups", std::move(groups)}};
-}
-
 }  // namespace
 
 void add_transport_methods(rpc::Registry& registry, TargetHolder& holder) {
@@ -213,25 +170,6 @@ void add_transport_methods(rpc::Registry& registry, TargetHolder& holder) {
                 co_return fail(Errc::no_such_device, fmt::format("there is no transport {}", *params.trtype));
             }
             co_return list;
-        });
-    registry.add<TargetName>({.name = "nvmf_get_stats", .text = "Counters of each poll group", .result = "object"},
-                             [&holder](TargetName params) -> Task<Result<Json>> {
-                                 auto target = target_of(holder, params.tgt_name);
-                                 if (!target) co_return std::unexpected(std::move(target).error());
-                                 co_return co_await get_stats(**target);
-                             });
-    registry.add<rpc::NoParams>({.name = "nvmf_get_targets", .text = "Names of the targets", .result = "array"},
-                                [&holder](rpc::NoParams) -> Task<Result<Json>> {
-                                    Json names = Json::array();
-                                    if (holder.target != nullptr) names.push_back(holder.target->name());
-                                    co_return names;
-                                });
-    registry.add<SetMaxSubsystems>(
-        {.name = "nvmf_set_max_subsystems", .text = "How many subsystems a target may have", .states = rpc::startup},
-        [&holder](SetMaxSubsystems params) -> Task<Result<Json>> {
-            if (params.max_subsystems == 0) co_return fail(Errc::invalid_argument, "max_subsystems must be at least 1");
-            holder.max_subsystems = params.max_subsystems;
-            co_return Json(true);
         });
 }
 

@@ -42,8 +42,9 @@ public:
         add_target_options(*sub, target_, true);
         sub->add_option("--nsid", nsid_, "Only this namespace; default: all that are active");
         sub->add_flag("--json", json_, "Print JSON, with the specification's names");
-        sub->footer("Without --subnqn: the discovery controller.\n"
-                    "Example: weft identify -a 127.0.0.1 -n nqn.2016-06.io.spdk:cnode1");
+        sub->footer(
+            "Without --subnqn: the discovery controller.\n"
+            "Example: weft identify -a 127.0.0.1 -n nqn.2016-06.io.spdk:cnode1");
         return sub;
     }
 

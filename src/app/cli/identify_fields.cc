@@ -76,14 +76,14 @@ constexpr BitName nsfeat_names[] = {{nvme::nsfeat::thin_provisioning, "thin prov
                                     {nvme::nsfeat::deallocated_error, "deallocated error"},
                                     {nvme::nsfeat::ids_never_reused, "IDs never reused"},
                                     {nvme::nsfeat::optimal_performance, "optimal performance fields"}};
-constexpr BitName rescap_names[] = {{nvme::rescap::persist_through_power_loss, "persist through power loss"},
-                                    {nvme::rescap::write_exclusive, "write exclusive"},
-                                    {nvme::rescap::exclusive_access, "exclusive access"},
-                                    {nvme::rescap::write_exclusive_registrants_only, "write exclusive (registrants)"},
-                                    {nvme::rescap::exclusive_access_registrants_only, "exclusive access (registrants)"},
-                                    {nvme::rescap::write_exclusive_all_registrants, "write exclusive (all registrants)"},
-                                    {nvme::rescap::exclusive_access_all_registrants,
-                                     "exclusive access (all registrants)"}};
+constexpr BitName rescap_names[] = {
+    {nvme::rescap::persist_through_power_loss, "persist through power loss"},
+    {nvme::rescap::write_exclusive, "write exclusive"},
+    {nvme::rescap::exclusive_access, "exclusive access"},
+    {nvme::rescap::write_exclusive_registrants_only, "write exclusive (registrants)"},
+    {nvme::rescap::exclusive_access_registrants_only, "exclusive access (registrants)"},
+    {nvme::rescap::write_exclusive_all_registrants, "write exclusive (all registrants)"},
+    {nvme::rescap::exclusive_access_all_registrants, "exclusive access (all registrants)"}};
 constexpr BitName anacap_names[] = {{nvme::anacap::optimized, "optimized"},
                                     {nvme::anacap::non_optimized, "non-optimized"},
                                     {nvme::anacap::inaccessible, "inaccessible"},

@@ -86,8 +86,9 @@ void IoCommand::add_range_options(CLI::App& sub) {
     sub.add_option("--offset", io_.offset, "First byte; 4K, 1G and so on are understood")
         ->transform(CLI::AsSizeValue(false))
         ->capture_default_str();
-    sub.add_option("--length", length_, "Bytes; default: the file's, or one block; verify, write-zeroes and unmap: to "
-                                        "the end")
+    sub.add_option("--length", length_,
+                   "Bytes; default: the file's, or one block; verify, write-zeroes and unmap: to "
+                   "the end")
         ->transform(CLI::AsSizeValue(false));
     sub.add_option("--io-size", io_.command_bytes, "Bytes a command, at most")
         ->transform(CLI::AsSizeValue(false))
@@ -145,8 +146,8 @@ Result<std::vector<std::byte>> IoCommand::source(const IoSession& session) {
         auto data = read_file(file_, size_max);
         if (!data) return data;
         if (length_ != 0 && data->size() < length_) {
-            return fail(Errc::invalid_argument, fmt::format("{} has {} bytes, --length says {}", file_, data->size(),
-                                                            length_));
+            return fail(Errc::invalid_argument,
+                        fmt::format("{} has {} bytes, --length says {}", file_, data->size(), length_));
         }
         // The rest of the last block is zero, as the rest of a file's is.
         data->resize((data->size() + session.block_bytes() - 1) / session.block_bytes() * session.block_bytes());
@@ -162,8 +163,8 @@ Task<Result<void>> IoCommand::write_or_compare(IoSession& session) {
     auto data = source(session);
     if (!data) co_return std::unexpected(std::move(data).error());
     const bool is_write = verb_ == Verb::write;
-    WEFT_CO_TRY(co_await session.transfer(is_write ? nvme::IoOpcode::write : nvme::IoOpcode::compare, io_.offset,
-                                          *data));
+    WEFT_CO_TRY(
+        co_await session.transfer(is_write ? nvme::IoOpcode::write : nvme::IoOpcode::compare, io_.offset, *data));
     fmt::print("{} {} bytes at offset {}\n", is_write ? "wrote" : "equal:", data->size(), io_.offset);
     co_return Result<void>{};
 }
@@ -201,8 +202,8 @@ Task<Result<void>> IoCommand::verify(IoSession& session) {
                         write_stamp(bytes.subspan(block, block_bytes), stamp(block));
                     }
                 }
-                WEFT_CO_TRY(co_await session.transfer(is_reading ? nvme::IoOpcode::read : nvme::IoOpcode::write, at,
-                                                      data));
+                WEFT_CO_TRY(
+                    co_await session.transfer(is_reading ? nvme::IoOpcode::read : nvme::IoOpcode::write, at, data));
                 for (size_t block = 0; is_reading && block < data.size(); block += block_bytes) {
                     const StampFault fault = check_stamp(bytes.subspan(block, block_bytes), stamp(block));
                     if (fault == StampFault::none) continue;

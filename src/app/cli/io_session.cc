@@ -80,7 +80,8 @@ Task<Result<void>> IoSession::transfer(nvme::IoOpcode opcode, uint64_t offset, M
         nvme_host::Io io;
         iovec memory{};
     };
-    const uint64_t command_bytes_max = std::min<uint64_t>(controller_->transfer_bytes_max(), uint64_t{65536} * block_bytes_);
+    const uint64_t command_bytes_max =
+        std::min<uint64_t>(controller_->transfer_bytes_max(), uint64_t{65536} * block_bytes_);
     const uint64_t command_bytes =
         std::max<uint64_t>(std::min(options_.command_bytes, command_bytes_max) / block_bytes_, 1) * block_bytes_;
     std::deque<Piece> pieces;
@@ -95,7 +96,8 @@ Task<Result<void>> IoSession::transfer(nvme::IoOpcode opcode, uint64_t offset, M
         piece.io.data = {&piece.memory, 1};
         piece.io.command.opcode = static_cast<uint8_t>(opcode);
         piece.io.command.nsid = options_.nsid;
-        piece.io.command.set_lba_range((offset + at) / block_bytes_, static_cast<uint32_t>(bytes.size() / block_bytes_));
+        piece.io.command.set_lba_range((offset + at) / block_bytes_,
+                                       static_cast<uint32_t>(bytes.size() / block_bytes_));
         piece.io.context = &progress;
         piece.io.done = [](nvme_host::Io& io) {
             auto& all = *static_cast<Progress*>(io.context);
@@ -109,10 +111,10 @@ Task<Result<void>> IoSession::transfer(nvme::IoOpcode opcode, uint64_t offset, M
     for (const Piece& piece : pieces) {
         if (piece.io.is_success()) continue;
         if (const Error* lost = qpair_->failure()) co_return std::unexpected(*lost);
-        co_return std::unexpected(nvme_host::status_error(
-            fmt::format("{} {} blocks at block {}", verb_of(opcode), piece.io.command.block_count(),
-                        piece.io.command.slba()),
-            piece.io.completion));
+        co_return std::unexpected(
+            nvme_host::status_error(fmt::format("{} {} blocks at block {}", verb_of(opcode),
+                                                piece.io.command.block_count(), piece.io.command.slba()),
+                                    piece.io.completion));
     }
     co_return Result<void>{};
 }
@@ -146,15 +148,14 @@ Task<Result<void>> IoSession::write_zeroes(uint64_t offset, uint64_t length) {
 Task<Result<void>> IoSession::unmap(uint64_t offset, uint64_t length) {
     while (length > 0) {
         const uint64_t blocks = std::min<uint64_t>(length / block_bytes_, 0xFFFFFFFF);
-        nvme::DatasetManagementRange range{.attributes = 0,
-                                           .block_count = static_cast<uint32_t>(blocks),
-                                           .slba = offset / block_bytes_};
+        nvme::DatasetManagementRange range{
+            .attributes = 0, .block_count = static_cast<uint32_t>(blocks), .slba = offset / block_bytes_};
         nvme::Command command;
         command.opcode = static_cast<uint8_t>(nvme::IoOpcode::dataset_management);
         command.cdw10 = 0;  // one range, 0's based
         command.cdw11 = nvme::dataset_management::deallocate;
-        WEFT_CO_TRY(co_await execute(fmt::format("deallocating at block {}", offset / block_bytes_), command,
-                                     bytes_of(range)));
+        WEFT_CO_TRY(
+            co_await execute(fmt::format("deallocating at block {}", offset / block_bytes_), command, bytes_of(range)));
         offset += blocks * block_bytes_;
         length -= blocks * block_bytes_;
     }

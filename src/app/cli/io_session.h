@@ -42,8 +42,8 @@ public:
     Task<Result<void>> flush();
 
 private:
-    IoSession(std::unique_ptr<nvme_host::tcp::ConnectionGroup> group,
-              std::unique_ptr<nvme_host::Controller> controller, const IoOptions& options)
+    IoSession(std::unique_ptr<nvme_host::tcp::ConnectionGroup> group, std::unique_ptr<nvme_host::Controller> controller,
+              const IoOptions& options)
         : group_(std::move(group)), controller_(std::move(controller)), options_(options) {}
     Task<Result<void>> prepare(Runtime& runtime);
     Task<Result<void>> execute(std::string what, nvme::Command command, MutableBytes data);

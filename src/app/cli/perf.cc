@@ -25,7 +25,7 @@ namespace {
 // Set by Ctrl-C: the load ends early and is reported.
 std::atomic<bool> is_interrupted{false};
 
-double cpu_seconds() {
+double process_cpu_seconds() {
     rusage usage{};
     getrusage(RUSAGE_SELF, &usage);
     const auto seconds = [](const timeval& time) {
@@ -44,7 +44,13 @@ private:
     Task<Result<void>> prepare(Runtime& runtime, nvme_host::Controller& controller);
     Result<void> plan_units(const nvme::IdentifyNamespace& data, uint32_t transfer_bytes_max);
     Task<Result<PerfSummary>> load(Runtime& runtime, nvme_host::tcp::ConnectionGroup& group);
-    Task<void> watch(PerfWorkers& workers, PerfTimes times);
+    struct Cost {
+        double cpu_seconds = 0;
+        double busy_seconds = 0;
+        double seconds = 0;
+    };
+    Task<Cost> watch(PerfWorkers& workers, PerfTimes times);
+    static Cost cost_so_far(const PerfWorkers& workers);
     int finish(const PerfSummary& summary);
 
     TargetOptions target_;
@@ -121,8 +127,9 @@ CLI::App* Perf::declare(CLI::App& app) {
     sub->add_flag("--sq-flow-control", flow_control_, "Let the controller answer each read with a capsule of its own")
         ->group(group);
     sub->add_flag("--json", json_, "Print JSON")->group(group);
-    sub->footer("Loads that write OVERWRITE the namespace.\n"
-                "Example: weft perf -a 127.0.0.1 -n nqn.2016-06.io.spdk:cnode1 -q 32 -o 4096 -w randread -t 10");
+    sub->footer(
+        "Loads that write OVERWRITE the namespace.\n"
+        "Example: weft perf -a 127.0.0.1 -n nqn.2016-06.io.spdk:cnode1 -q 32 -o 4096 -w randread -t 10");
     return sub;
 }
 
@@ -168,19 +175,16 @@ Task<Result<PerfSummary>> Perf::load(Runtime& runtime, nvme_host::tcp::Connectio
         const env::TimeNs start = runtime.environment().clock().now();
         PerfTimes times{.measure_from = start + static_cast<env::TimeNs>(warmup_ * 1e9)};
         times.end = times.measure_from + static_cast<env::TimeNs>(seconds_ * 1e9);
-        const double cpu_before = cpu_seconds();
-        const uint64_t busy_before = workers.busy_ns();
         co_await workers.start(times);
-        co_await watch(workers, times);
-        const env::TimeNs end = std::min(runtime.environment().clock().now(), times.end);
-        summary.cpu_seconds = cpu_seconds() - cpu_before;
-        summary.busy_seconds = static_cast<double>(workers.busy_ns() - busy_before) / 1e9;
-        summary.seconds = end > times.measure_from ? static_cast<double>(end - times.measure_from) / 1e9 : 0;
+        const Cost cost = co_await watch(workers, times);
+        summary.cpu_seconds = cost.cpu_seconds;
+        summary.busy_seconds = cost.busy_seconds;
+        summary.seconds = cost.seconds;
         summary.results = co_await workers.results();
     }
     summary.workload = workload_name_;
-    summary.target = fmt::format("{} at {}", (*controller)->options().subnqn,
-                                 env::to_string((*controller)->options().address));
+    summary.target =
+        fmt::format("{} at {}", (*controller)->options().subnqn, env::to_string((*controller)->options().address));
     summary.plan = plan_;
     summary.connections = connections_;
     summary.depth_granted = workers.depth_granted();
@@ -229,7 +233,8 @@ Result<void> Perf::plan_units(const nvme::IdentifyNamespace& data, uint32_t tran
     }
     if (unit_bytes_ == 0 || unit_bytes_ % format.block_bytes != 0 || unit_bytes_ / format.block_bytes > 65536) {
         return fail(Errc::invalid_argument, fmt::format("-o {}: a command moves whole blocks of {} bytes, 65536 at "
-                                                        "most", unit_bytes_, format.block_bytes));
+                                                        "most",
+                                                        unit_bytes_, format.block_bytes));
     }
     if (unit_bytes_ > transfer_bytes_max) {
         return fail(Errc::invalid_argument, fmt::format("-o {}: the controller takes {} bytes a command (MDTS)",
@@ -248,32 +253,50 @@ Result<void> Perf::plan_units(const nvme::IdentifyNamespace& data, uint32_t tran
     }
     if (verify_ && plan_.unit_count > verified_units_max) {
         return fail(Errc::invalid_argument, fmt::format("--verify keeps four bytes a command's range: limit it to {} "
-                                                        "with --range", size_text(verified_units_max * unit_bytes_)));
+                                                        "with --range",
+                                                        size_text(verified_units_max * unit_bytes_)));
     }
     return {};
 }
 
-// Until all is done; with a line a second for who watches.
-Task<void> Perf::watch(PerfWorkers& workers, PerfTimes times) {
+// Until all is done; with a line a second for who watches. Returns what the measured time cost the client.
+Task<Perf::Cost> Perf::watch(PerfWorkers& workers, PerfTimes times) {
     const bool shows_progress = isatty(STDERR_FILENO) != 0;
     Reactor& reactor = Thread::current().reactor();
+    std::optional<Cost> at_start;
+    std::optional<Cost> at_end;
     env::TimeNs next_line = reactor.now() + env::ns_per_s;
     uint64_t last_count = 0;
     while (!co_await workers.are_finished()) {
-        co_await sleep_for(reactor.now() + 20 * env::ns_per_ms < times.end ? 20 * env::ns_per_ms : env::ns_per_ms);
+        const env::TimeNs now = reactor.now();
+        const env::TimeNs next = !at_start ? times.measure_from : times.end;
+        const env::TimeNs left = next > now ? next - now : 0;
+        co_await sleep_for(std::clamp(left, env::ns_per_ms, 20 * env::ns_per_ms));
         if (is_interrupted.exchange(false)) {
-            times.end = reactor.now();
+            times.end = std::min(times.end, reactor.now());
             co_await workers.set_end(times.end);
         }
+        if (!at_start && reactor.now() >= times.measure_from) at_start = cost_so_far(workers);
+        if (at_start && !at_end && reactor.now() >= times.end) at_end = cost_so_far(workers);
         if (!shows_progress || reactor.now() < next_line) continue;
         next_line += env::ns_per_s;
         const uint64_t count = workers.done_count();
-        const double left = times.end > reactor.now() ? static_cast<double>(times.end - reactor.now()) / 1e9 : 0;
         fmt::print(stderr, "\r{:>9} IOPS {:>9.1f} MiB/s {:>5.0f} s left ", count - last_count,
-                   static_cast<double>((count - last_count) * plan_.unit_bytes) / (1 << 20), left);
+                   static_cast<double>((count - last_count) * plan_.unit_bytes) / (1 << 20),
+                   static_cast<double>(left) / 1e9);
         last_count = count;
     }
     if (shows_progress) fmt::print(stderr, "\r{:60}\r", "");
+    if (!at_start) co_return Cost{};  // nothing was measured
+    if (!at_end) at_end = cost_so_far(workers);
+    const env::TimeNs end = std::min(reactor.now(), times.end);
+    co_return Cost{.cpu_seconds = at_end->cpu_seconds - at_start->cpu_seconds,
+                   .busy_seconds = at_end->busy_seconds - at_start->busy_seconds,
+                   .seconds = end > times.measure_from ? static_cast<double>(end - times.measure_from) / 1e9 : 0};
+}
+
+Perf::Cost Perf::cost_so_far(const PerfWorkers& workers) {
+    return {.cpu_seconds = process_cpu_seconds(), .busy_seconds = static_cast<double>(workers.busy_ns()) / 1e9};
 }
 
 int Perf::finish(const PerfSummary& summary) {

@@ -129,8 +129,7 @@ void PerfQueue::submit(Slot& slot, env::TimeNs now) {
     slot.unit = next_unit();
     slot.is_read = plan_.read_percent == 100 || (plan_.read_percent != 0 && next_random() % 100 < plan_.read_percent);
     slot.submitted = now;
-    slot.io.command.opcode =
-        static_cast<uint8_t>(slot.is_read ? nvme::IoOpcode::read : nvme::IoOpcode::write);
+    slot.io.command.opcode = static_cast<uint8_t>(slot.is_read ? nvme::IoOpcode::read : nvme::IoOpcode::write);
     slot.io.command.set_lba_range(lba_of(slot), plan_.unit_blocks());
     if (plan_.verify && !slot.is_read) prepare_write(slot);
     ++in_flight_;
@@ -187,8 +186,9 @@ void PerfQueue::check_read(const Slot& slot) {
         const uint64_t lba = lba_of(slot) + block;
         Stamp found;
         // What this run has not written may hold anything, but no stamp of another block.
-        StampFault fault = generation != 0 ? check_stamp(bytes, {.lba = lba, .generation = generation, .run = plan_.run})
-                                           : read_stamp(bytes, lba, found);
+        StampFault fault = generation != 0
+                               ? check_stamp(bytes, {.lba = lba, .generation = generation, .run = plan_.run})
+                               : read_stamp(bytes, lba, found);
         if (generation == 0 && fault == StampFault::no_stamp) continue;
         ++results_.verified_blocks;
         if (fault == StampFault::none) continue;

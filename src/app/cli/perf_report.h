@@ -18,8 +18,8 @@ struct PerfSummary {
     bool data_digest = false;
     bool discard = false;
     double seconds = 0;      // measured
-    double cpu_seconds = 0;  // user and system time of the process, in the measured time and the warm-up
-    double busy_seconds = 0; // of the client's reactors, in turns that found work
+    double cpu_seconds = 0;  // user and system time of the process, in the measured time
+    double busy_seconds = 0;  // of the client's reactors, in turns that found work
     PerfQueue::Results results;
 
     [[nodiscard]] uint64_t count() const { return results.reads.count() + results.writes.count(); }

@@ -40,14 +40,16 @@ class Rpc final : public Subcommand {
 public:
     CLI::App* declare(CLI::App& app) override {
         sub_ = app.add_subcommand("rpc", "Call a method of a running server");
-        sub_->add_option("-s,--socket", socket_, "Socket of the server: a path, or ADDRESS:PORT")->capture_default_str();
+        sub_->add_option("-s,--socket", socket_, "Socket of the server: a path, or ADDRESS:PORT")
+            ->capture_default_str();
         sub_->add_option("-t,--timeout", timeout_s_, "Seconds to wait for the answer")
             ->check(CLI::PositiveNumber)
             ->capture_default_str();
         sub_->prefix_command();  // what follows the method is the method's
-        sub_->footer("weft rpc [OPTIONS] [METHOD [--param value ... | '{\"json\": \"object\"}']]\n"
-                     "`weft rpc` alone lists the methods, `weft rpc METHOD --help` says what one takes.\n"
-                     "Example: weft rpc bdev_malloc_create --name Malloc0 --num_blocks 131072 --block_size 512");
+        sub_->footer(
+            "weft rpc [OPTIONS] [METHOD [--param value ... | '{\"json\": \"object\"}']]\n"
+            "`weft rpc` alone lists the methods, `weft rpc METHOD --help` says what one takes.\n"
+            "Example: weft rpc bdev_malloc_create --name Malloc0 --num_blocks 131072 --block_size 512");
         return sub_;
     }
 
@@ -95,7 +97,8 @@ private:
     Task<int> call(rpc::Client& client) {
         const std::string method = words_.front();
         const std::span<const std::string> rest = std::span(words_).subspan(1);
-        const bool wants_help = std::ranges::any_of(rest, [](const auto& word) { return word == "--help" || word == "-h"; });
+        const bool wants_help =
+            std::ranges::any_of(rest, [](const auto& word) { return word == "--help" || word == "-h"; });
         const bool is_json = rest.size() == 1 && (rest[0].starts_with('{') || rest[0].starts_with('['));
         std::optional<rpc::MethodDescription> description;
         if (wants_help || (!rest.empty() && !is_json)) {

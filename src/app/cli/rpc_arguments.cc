@@ -83,7 +83,8 @@ Result<std::vector<Argument>> split(std::span<const std::string> words) {
         const size_t equals = word.find('=');
         if (!is_option && equals == std::string::npos) {
             return fail(Errc::invalid_argument, fmt::format("'{}' is not a parameter: write --name value, or one JSON "
-                                                            "object", word));
+                                                            "object",
+                                                            word));
         }
         Argument& argument = arguments.emplace_back();
         argument.name = word.substr(0, equals);
@@ -133,10 +134,10 @@ Result<const ParamDescription*> describe(const MethodDescription& method, std::s
         const ParamDescription* param = find_param(*params, path.substr(0, dot));
         if (param == nullptr) {
             std::string known;
-            for (const ParamDescription& one : *params) known += fmt::format("{}{}", known.empty() ? "" : ", ", one.name);
-            return fail(Errc::invalid_argument,
-                        fmt::format("--{}: {} has no such parameter; there {}: {}", whole, method.name,
-                                    params->empty() ? "is none" : "are", known));
+            for (const ParamDescription& one : *params)
+                known += fmt::format("{}{}", known.empty() ? "" : ", ", one.name);
+            return fail(Errc::invalid_argument, fmt::format("--{}: {} has no such parameter; there {}: {}", whole,
+                                                            method.name, params->empty() ? "is none" : "are", known));
         }
         if (dot == std::string_view::npos) return param;
         if (param->fields.empty()) return nullptr;  // what is inside is not described

@@ -53,7 +53,8 @@ TEST(RpcParams, TypesValuesByTheDescription) {
     ASSERT_TRUE(method);
     EXPECT_EQ(params_of({"--name", "123", "--count", "0x10", "--force", "--hosts", "a", "--hosts", "b"}, method),
               R"({"name":"123","count":16,"force":true,"hosts":["a","b"]})");
-    EXPECT_EQ(params_of({"--hosts", R"(["a","b"])", "--force", "false"}, method), R"({"hosts":["a","b"],"force":false})");
+    EXPECT_EQ(params_of({"--hosts", R"(["a","b"])", "--force", "false"}, method),
+              R"({"hosts":["a","b"],"force":false})");
     EXPECT_EQ(params_of({"--address.port", "4420", "--address.weight", "7"}, method),
               R"({"address":{"port":"4420","weight":7}})");
     EXPECT_EQ(params_of({"--address", R"({"port":"1"})"}, method), R"({"address":{"port":"1"}})");

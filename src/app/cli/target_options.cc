@@ -65,7 +65,9 @@ void add_target_options(CLI::App& app, TargetOptions& options, bool with_short_t
     app.add_option(with_short_trtype ? "-t,--trtype" : "--trtype", options.trtype, "Transport: tcp")
         ->capture_default_str()
         ->group(group);
-    app.add_option("-a,--traddr", options.traddr, "Address of the target, numeric")->capture_default_str()->group(group);
+    app.add_option("-a,--traddr", options.traddr, "Address of the target, numeric")
+        ->capture_default_str()
+        ->group(group);
     app.add_option("-s,--trsvcid", options.trsvcid, "Port of the target")->capture_default_str()->group(group);
     app.add_option("-f,--adrfam", options.adrfam, "ipv4 or ipv6; told by the address, too")->group(group);
     app.add_option("-n,--subnqn", options.subnqn, "NQN of the subsystem")->group(group);
@@ -92,12 +94,11 @@ void add_target_options(CLI::App& app, TargetOptions& options, bool with_short_t
 Result<void> apply_transport_id(std::string_view text, TargetOptions& options) {
     struct Field {
         std::string_view name;
-        std::string TargetOptions::*member;
+        std::string TargetOptions::* member;
     };
     static constexpr Field fields[] = {
-        {"trtype", &TargetOptions::trtype},   {"adrfam", &TargetOptions::adrfam},
-        {"traddr", &TargetOptions::traddr},   {"trsvcid", &TargetOptions::trsvcid},
-        {"subnqn", &TargetOptions::subnqn},   {"hostnqn", &TargetOptions::hostnqn},
+        {"trtype", &TargetOptions::trtype},   {"adrfam", &TargetOptions::adrfam}, {"traddr", &TargetOptions::traddr},
+        {"trsvcid", &TargetOptions::trsvcid}, {"subnqn", &TargetOptions::subnqn}, {"hostnqn", &TargetOptions::hostnqn},
     };
     while (true) {
         const size_t start = text.find_first_not_of(" \t\n");
@@ -114,7 +115,8 @@ Result<void> apply_transport_id(std::string_view text, TargetOptions& options) {
         if (field == std::end(fields)) {
             return fail(Errc::invalid_argument,
                         fmt::format("transport id: there is no field '{}'; there are trtype, adrfam, traddr, trsvcid, "
-                                    "subnqn and hostnqn", name));
+                                    "subnqn and hostnqn",
+                                    name));
         }
         options.*field->member = item.substr(colon + 1);
     }
@@ -125,7 +127,8 @@ Result<nvme_host::ControllerOptions> controller_options(const TargetOptions& giv
     TargetOptions options = given;
     WEFT_TRY(apply_transport_id(given.transport_id, options));
     if (lower(options.trtype) != "tcp") {
-        return fail(Errc::not_supported, fmt::format("--trtype '{}': weft is a host for tcp only, so far", options.trtype));
+        return fail(Errc::not_supported,
+                    fmt::format("--trtype '{}': weft is a host for tcp only, so far", options.trtype));
     }
     const auto port = parse_port(options.trsvcid);
     if (!port) return std::unexpected(port.error());
@@ -134,7 +137,8 @@ Result<nvme_host::ControllerOptions> controller_options(const TargetOptions& giv
     if (!address) {
         return fail(Errc::invalid_argument,
                     fmt::format("--traddr '{}' is not a numeric address such as 10.0.0.1 or fe80::1%eth0; names are "
-                                "not looked up", options.traddr));
+                                "not looked up",
+                                options.traddr));
     }
     const std::string family = lower(options.adrfam);
     if (!family.empty() && family != (address->family == env::Family::ipv4 ? "ipv4" : "ipv6")) {

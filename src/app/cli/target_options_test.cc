@@ -38,7 +38,8 @@ TEST_F(TargetOptionsTest, TakesTheFieldsForm) {
 }
 
 TEST_F(TargetOptionsTest, NamesTheFieldItDoesNotKnow) {
-    EXPECT_NE(apply_transport_id("trtype:TCP address:1", options_).error().message.find("'address'"), std::string::npos);
+    EXPECT_NE(apply_transport_id("trtype:TCP address:1", options_).error().message.find("'address'"),
+              std::string::npos);
     EXPECT_NE(apply_transport_id("nonsense", options_).error().message.find("'nonsense'"), std::string::npos);
     EXPECT_TRUE(apply_transport_id("  ", options_));
 }

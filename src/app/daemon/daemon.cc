@@ -57,12 +57,14 @@ void Daemon::add_methods() {
     add_framework_methods(methods_, *this);
     add_thread_methods(methods_, runtime_);
     add_log_methods(methods_);
-    bdev::add_bdev_methods(methods_, bdevs_);
+    bdev::add_bdev_methods(methods_, bdevs_, bdev_options_);
+    bdev::add_iostat_methods(methods_, bdevs_);
     const bool is_concurrent = runtime_.data_reactors().size() > 1;
     bdev::add_malloc_methods(methods_, bdevs_, is_concurrent);
     bdev::add_null_methods(methods_, bdevs_);
     bdev::add_file_methods(methods_, bdevs_, is_concurrent);
     nvmf::add_transport_methods(methods_, holder_);
+    nvmf::add_target_methods(methods_, holder_);
     nvmf::add_subsystem_methods(methods_, holder_);
     nvmf::add_subsystem_query_methods(methods_, holder_);
     if (!options_.rpcs_allowed) return;
@@ -83,9 +85,7 @@ void Daemon::add_modules() {
                   .stop = [this]() -> Task<void> {
                       for (bdev::Device* device : bdevs_.all()) (void)co_await bdevs_.remove(device->name());
                   },
-                  .write_config = [this](Json& entries) {
-                      for (const bdev::Device* device : bdevs_.all()) device->write_config(entries);
-                  }});
+                  .write_config = [this](Json& entries) { entries = bdev::write_config(bdevs_, bdev_options_); }});
     modules_.add({.name = "nvmf",
                   .depends_on = {"bdev"},
                   .start = [this]() -> Task<Result<void>> {

@@ -6,6 +6,7 @@
 
 #include "app/daemon/module.h"
 #include "app/daemon/options.h"
+#include "bdev/bdev_rpc.h"
 #include "bdev/registry.h"
 #include "nvmf/rpc.h"
 #include "nvmf/target.h"
@@ -50,6 +51,7 @@ private:
     const DaemonOptions options_;
     rpc::Registry methods_;
     bdev::Registry bdevs_;
+    bdev::BdevOptions bdev_options_;
     Modules modules_;
     nvmf::TargetHolder holder_;
     std::unique_ptr<nvmf::Target> target_;

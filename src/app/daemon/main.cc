@@ -73,7 +73,8 @@ int fail_start(const Error& error) {
 }
 
 int run(const DaemonOptions& options) {
-    for (const std::string& flag : options.log_flags) log::set_print_level(log::Level::debug), (void)flag;
+    if (!options.log_flags.empty()) log::set_print_level(log::Level::debug);
+    if (options.prints_reference) log::set_print_level(log::Level::error);
     auto signals = env::SignalSource::create({SIGINT, SIGTERM, SIGQUIT});
     if (!signals) return fail_start(signals.error());
     auto environment = env::make_linux_environment();
@@ -102,6 +103,12 @@ int run(const DaemonOptions& options) {
     Reactor& control = (*runtime)->control();
     control.set_os_thread_id(env::current_os_thread_id());
     Daemon daemon(**runtime, options);
+    if (options.prints_reference) {
+        fmt::print("# RPC methods\n\nMade by `weftd --rpc-reference` from the declarations of the methods; not written by "
+                   "hand.\n\n{}", rpc::to_markdown(daemon.methods().descriptions()));
+        stop_reactors();
+        return 0;
+    }
     for (const std::string& flag : options.log_flags) {
         if (log::set_flag(flag, true)) continue;
         stop_reactors();

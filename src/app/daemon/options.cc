@@ -102,6 +102,7 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
     app.add_option("--demo-address", options.demo_address, "Where the demo listens")->capture_default_str();
     app.add_option("--demo-port", options.demo_port, "Its port")->capture_default_str();
     app.add_option("--demo-size", options.demo_mib, "Its size in MiB")->check(CLI::Range(1, 1 << 20))->capture_default_str();
+    app.add_flag("--rpc-reference", options.prints_reference, "Print the reference of all RPC methods and leave");
     bool is_silent = false;
     app.add_flag("--silence-noticelog", is_silent, "Print warnings and errors only");
     app.set_version_flag("-v,--version", std::string("Weft v") + version_text);

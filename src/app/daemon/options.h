@@ -21,6 +21,7 @@ struct DaemonOptions {
     std::vector<std::string> log_flags;
     std::optional<std::string> rpcs_allowed;
     env::TimeNs spin = 200 * env::ns_per_us;
+    bool prints_reference = false;           // docs/rpc.md on standard output, and leave
     bool is_demo = false;
     std::string demo_address = "127.0.0.1";
     std::string demo_port = "4420";

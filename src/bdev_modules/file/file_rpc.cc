@@ -1,108 +1,125 @@
 #include "bdev_modules/file/file_rpc.h"
 
+#include <optional>
+
+#include "bdev/bdev_rpc.h"
 #include "bdev_modules/file/file_device.h"
-#include "bdev_modules/rpc_common.h"
 #include "rpc/json.h"
 
 namespace weft::bdev {
 
 namespace {
 
-struct CreateAio {
-    std::string name, filename;
-    std::optional<uint32_t> block_size;
+struct AioCreate {
+    std::string name;
+    std::string filename;
+    uint32_t block_size = 0;
     bool readonly = false;
     bool fallocate = false;
     std::optional<Uuid> uuid;
     bool nowait = false;
     std::optional<bool> direct;
+
     static constexpr auto fields() {
-        using P = CreateAio;
-        return rpc::fields(rpc::required("name", &P::name, "Name of the device"),
-                           rpc::required("filename", &P::filename, "A regular file or a block device"),
-                           rpc::optional("block_size", &P::block_size,
-                                         "Bytes of a logical block; default: the block device's, 512 for a file"),
-                           rpc::optional("readonly", &P::readonly, "Refuse writes"),
-                           rpc::optional("fallocate", &P::fallocate, "Accepted: unmap and write zeroes always use it"),
-                           rpc::optional("uuid", &P::uuid, "Default: derived, stable over restarts"),
-                           rpc::optional("nowait", &P::nowait, "Accepted: nothing waits"),
-                           rpc::optional("direct", &P::direct, "O_DIRECT; default: where the file system can"));
+        return rpc::fields(
+            rpc::required("name", &AioCreate::name, "Its name"),
+            rpc::required("filename", &AioCreate::filename, "A file or a block device; locked against other users"),
+            rpc::optional("block_size", &AioCreate::block_size, "Bytes; 0: the block device's, 512 for a file"),
+            rpc::optional("readonly", &AioCreate::readonly, "Opened for reading only"),
+            rpc::optional("fallocate", &AioCreate::fallocate, "Kept for compatibility: unmap always works"),
+            rpc::optional("uuid", &AioCreate::uuid, "Default: made from the machine's id and the file's name"),
+            rpc::optional("nowait", &AioCreate::nowait, "Kept for compatibility: no reactor ever waits for a file"),
+            rpc::optional("direct", &AioCreate::direct,
+                          "Around the page cache, or not; default: around it where the file system can"));
     }
 };
 
-struct CreateUring {
-    std::string name, filename;
-    std::optional<uint32_t> block_size;
+struct UringCreate {
+    std::string name;
+    std::string filename;
+    uint32_t block_size = 0;
     std::optional<Uuid> uuid;
     std::optional<bool> direct;
+
     static constexpr auto fields() {
-        using P = CreateUring;
-        return rpc::fields(rpc::required("name", &P::name, "Name of the device"),
-                           rpc::required("filename", &P::filename, "A regular file or a block device"),
-                           rpc::optional("block_size", &P::block_size,
-                                         "Bytes of a logical block; default: the block device's, 512 for a file"),
-                           rpc::optional("uuid", &P::uuid, "Default: derived, stable over restarts"),
-                           rpc::optional("direct", &P::direct, "O_DIRECT; default: where the file system can"));
+        return rpc::fields(
+            rpc::required("name", &UringCreate::name, "Its name"),
+            rpc::required("filename", &UringCreate::filename, "A file or a block device; locked against other users"),
+            rpc::optional("block_size", &UringCreate::block_size, "Bytes; 0: the block device's, 512 for a file"),
+            rpc::optional("uuid", &UringCreate::uuid, "Default: made from the machine's id and the file's name"),
+            rpc::optional("direct", &UringCreate::direct,
+                          "Around the page cache, or not; default: around it where the file system can"));
     }
 };
 
-Task<Result<Json>> create(Registry& devices, FileOptions options) {
-    if (options.block_bytes == 0U) options.block_bytes = std::nullopt;  // the field's way to leave it to the device
-    auto device = co_await create_file_device(devices, std::move(options));
-    if (!device) co_return std::unexpected(std::move(device).error());
-    co_return Json((*device)->name());
+struct FileName {
+    std::string name;
+    static constexpr auto fields() { return rpc::fields(rpc::required("name", &FileName::name, "The bdev")); }
+};
+
+template <FileKind kind>
+bool is_file(const Device& device) {
+    const auto* file = dynamic_cast<const FileDevice*>(&device);
+    return file != nullptr && file->options().kind == kind;
 }
 
-void add_rescan_method(rpc::Registry& registry, Registry& devices, std::string name) {
-    registry.add<DeleteParams>(
-        {.name = std::move(name), .text = "Takes up a new size of the file"}, [&devices](DeleteParams params) -> Task<Result<Json>> {
-            auto device = find_device<FileDevice>(devices, params.name);
-            if (!device) co_return std::unexpected(std::move(device).error());
-            auto held = devices.open(params.name, [](Event) {});
-            if (!held) co_return std::unexpected(std::move(held).error());
-            auto changed = co_await (*device)->rescan();
-            if (!changed) co_return std::unexpected(std::move(changed).error());
-            if (*changed) devices.notify_resized(**device);
-            co_return Json(true);
-        });
+Task<Result<Json>> create(Registry& devices, FileOptions options) {
+    if (options.block_bytes == 0U) options.block_bytes.reset();
+    const auto made = co_await create_file_device(devices, std::move(options));
+    if (!made) co_return std::unexpected(made.error());
+    co_return Json((*made)->name());
+}
+
+Task<Result<Json>> rescan(Registry& devices, std::string name, bool (*is_ours)(const Device& device)) {
+    Device* device = devices.find(name);
+    if (device == nullptr || !is_ours(*device)) co_return fail(Errc::no_such_device, "No such device");
+    const auto held = devices.open(name, {});  // it must not go while its file is asked
+    if (!held) co_return std::unexpected(held.error());
+    const auto is_other = co_await static_cast<FileDevice*>(device)->rescan();
+    if (!is_other) co_return std::unexpected(is_other.error());
+    if (*is_other) devices.notify_resized(*device);
+    co_return Json(true);
+}
+
+template <FileKind kind>
+void add_delete_and_rescan(rpc::Registry& methods, Registry& devices, const std::string& prefix) {
+    methods.add<FileName>(
+        {.name = prefix + "_delete", .text = "Removes the bdev; the file stays"},
+        [&devices](FileName params) { return remove_by_rpc(devices, std::move(params.name), is_file<kind>); });
+    methods.add<FileName>(
+        {.name = prefix + "_rescan", .text = "Takes over the size that the file has now"},
+        [&devices](FileName params) { return rescan(devices, std::move(params.name), is_file<kind>); });
 }
 
 }  // namespace
 
-void add_file_methods(rpc::Registry& registry, Registry& devices, bool is_concurrent) {
-    registry.add<CreateAio>({.name = "bdev_aio_create",
-                             .text = "Makes a device of a file or a block device",
-                             .aliases = {"construct_aio_bdev"},
-                             .result = "string: its name"},
-                            [&devices, is_concurrent](CreateAio params) {
-                                return create(devices, {.name = params.name,
-                                                        .filename = params.filename,
-                                                        .kind = FileKind::aio,
-                                                        .block_bytes = params.block_size,
-                                                        .read_only = params.readonly,
-                                                        .direct = params.direct,
-                                                        .fallocate = params.fallocate,
-                                                        .uuid = params.uuid.value_or(Uuid{}),
-                                                        .is_concurrent = is_concurrent});
-                            });
-    registry.add<CreateUring>({.name = "bdev_uring_create",
-                               .text = "The same as bdev_aio_create",
-                               .aliases = {"construct_uring_bdev"},
-                               .result = "string: its name"},
-                              [&devices, is_concurrent](CreateUring params) {
-                                  return create(devices, {.name = params.name,
-                                                          .filename = params.filename,
-                                                          .kind = FileKind::uring,
-                                                          .block_bytes = params.block_size,
-                                                          .direct = params.direct,
-                                                          .uuid = params.uuid.value_or(Uuid{}),
-                                                          .is_concurrent = is_concurrent});
-                              });
-    for (const std::string kind : {"aio", "uring"}) {
-        add_delete_method<FileDevice>(registry, devices, "bdev_" + kind + "_delete", "Closes the file; it stays",
-                                      "delete_" + kind + "_bdev");
-        add_rescan_method(registry, devices, "bdev_" + kind + "_rescan");
-    }
+void add_file_methods(rpc::Registry& methods, Registry& devices, bool is_concurrent) {
+    methods.add<AioCreate>(
+        {.name = "bdev_aio_create", .text = "Makes a bdev of a file or a block device", .result = "string: its name"},
+        [&devices, is_concurrent](AioCreate params) {
+            return create(devices, {.name = std::move(params.name),
+                                    .filename = std::move(params.filename),
+                                    .kind = FileKind::aio,
+                                    .block_bytes = params.block_size,
+                                    .read_only = params.readonly,
+                                    .direct = params.direct,
+                                    .fallocate = params.fallocate,
+                                    .uuid = params.uuid.value_or(Uuid()),
+                                    .is_concurrent = is_concurrent});
+        });
+    methods.add<UringCreate>(
+        {.name = "bdev_uring_create", .text = "The same as bdev_aio_create", .result = "string: its name"},
+        [&devices, is_concurrent](UringCreate params) {
+            return create(devices, {.name = std::move(params.name),
+                                    .filename = std::move(params.filename),
+                                    .kind = FileKind::uring,
+                                    .block_bytes = params.block_size,
+                                    .direct = params.direct,
+                                    .uuid = params.uuid.value_or(Uuid()),
+                                    .is_concurrent = is_concurrent});
+        });
+    add_delete_and_rescan<FileKind::aio>(methods, devices, "bdev_aio");
+    add_delete_and_rescan<FileKind::uring>(methods, devices, "bdev_uring");
 }
 
 }  // namespace weft::bdev

@@ -1,4 +1,4 @@
-// bdev_aio_* and bdev_uring_*: two names for one implementation.
+// bdev_aio_create, bdev_aio_delete, bdev_aio_rescan, and the same of bdev_uring: two names for one thing.
 #pragma once
 
 #include "bdev/registry.h"
@@ -6,7 +6,7 @@
 
 namespace weft::bdev {
 
-// `is_concurrent`: there is more than one data reactor.
-void add_file_methods(rpc::Registry& registry, Registry& devices, bool is_concurrent);
+// Both outlive the methods. `is_concurrent`: bdevs will be used by more than one reactor.
+void add_file_methods(rpc::Registry& methods, Registry& devices, bool is_concurrent);
 
 }  // namespace weft::bdev

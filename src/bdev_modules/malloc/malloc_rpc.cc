@@ -1,14 +1,18 @@
 #include "bdev_modules/malloc/malloc_rpc.h"
 
+#include <fmt/format.h>
+
+#include <optional>
+
+#include "bdev/bdev_rpc.h"
 #include "bdev_modules/malloc/malloc_device.h"
-#include "bdev_modules/rpc_common.h"
 #include "rpc/json.h"
 
 namespace weft::bdev {
 
 namespace {
 
-struct CreateMalloc {
+struct MallocCreate {
     std::optional<std::string> name;
     uint32_t block_size = 0;
     uint64_t num_blocks = 0;
@@ -21,50 +25,62 @@ struct CreateMalloc {
     bool dif_is_head_of_md = false;
     uint32_t dif_pi_format = 0;
     int32_t numa_id = -1;
+
     static constexpr auto fields() {
-        using P = CreateMalloc;
-        return rpc::fields(rpc::optional("name", &P::name, "Name; default: Malloc0, Malloc1, …"),
-                           rpc::required("block_size", &P::block_size, "Bytes of a logical block, 512 to 65536"),
-                           rpc::required("num_blocks", &P::num_blocks, "Number of blocks"),
-                           rpc::optional("uuid", &P::uuid, "Default: derived, stable over restarts"),
-                           rpc::optional("optimal_io_boundary", &P::optimal_io_boundary, "Told to hosts, in blocks"),
-                           rpc::optional("physical_block_size", &P::physical_block_size, "Told to hosts"),
-                           rpc::optional("md_size", &P::md_size, "Metadata is not supported: only 0"),
-                           rpc::optional("md_interleave", &P::md_interleave, "Metadata is not supported"),
-                           rpc::optional("dif_type", &P::dif_type, "Protection is not supported: only 0"),
-                           rpc::optional("dif_is_head_of_md", &P::dif_is_head_of_md, "Protection is not supported"),
-                           rpc::optional("dif_pi_format", &P::dif_pi_format, "Protection is not supported: only 0"),
-                           rpc::optional("numa_id", &P::numa_id, "Accepted"));
+        return rpc::fields(
+            rpc::optional("name", &MallocCreate::name, "Default: Malloc0, Malloc1, …: the first that is free"),
+            rpc::required("block_size", &MallocCreate::block_size, "Bytes; a power of two from 512 to 65536"),
+            rpc::required("num_blocks", &MallocCreate::num_blocks, "How many blocks"),
+            rpc::optional("uuid", &MallocCreate::uuid, "Default: made from the machine's id and the name"),
+            rpc::optional("optimal_io_boundary", &MallocCreate::optimal_io_boundary, "Blocks; told to hosts"),
+            rpc::optional("physical_block_size", &MallocCreate::physical_block_size, "Bytes; told to hosts"),
+            rpc::optional("md_size", &MallocCreate::md_size, "Metadata is not supported: 0"),
+            rpc::optional("md_interleave", &MallocCreate::md_interleave, "Without meaning, as there is no metadata"),
+            rpc::optional("dif_type", &MallocCreate::dif_type, "Protection information is not supported: 0"),
+            rpc::optional("dif_is_head_of_md", &MallocCreate::dif_is_head_of_md, "Without meaning"),
+            rpc::optional("dif_pi_format", &MallocCreate::dif_pi_format, "Without meaning"),
+            rpc::optional("numa_id", &MallocCreate::numa_id, "A choice of node is not supported: -1"));
     }
 };
 
-Task<Result<Json>> create(Registry& devices, CreateMalloc params, bool is_concurrent) {
-    WEFT_CO_TRY(refuse_metadata(params.md_size, params.dif_type, params.dif_pi_format));
-    MallocOptions options;
-    options.name = params.name.value_or("");
-    options.block_bytes = params.block_size;
-    options.block_count = params.num_blocks;
-    options.uuid = params.uuid.value_or(Uuid{});
-    options.physical_block_bytes = params.physical_block_size;
-    options.optimal_boundary_blocks = params.optimal_io_boundary;
-    options.is_concurrent = is_concurrent;
-    auto device = co_await create_malloc_device(devices, std::move(options));
-    if (!device) co_return std::unexpected(std::move(device).error());
-    co_return Json((*device)->name());
+struct MallocDelete {
+    std::string name;
+    static constexpr auto fields() { return rpc::fields(rpc::required("name", &MallocDelete::name, "The bdev")); }
+};
+
+Task<Result<Json>> create(Registry& devices, MallocCreate params, bool is_concurrent) {
+    if (params.md_size != 0) co_return fail(Errc::invalid_argument, "md_size: metadata is not supported");
+    if (params.dif_type != 0) co_return fail(Errc::invalid_argument, "dif_type: protection information is not supported");
+    if (params.numa_id != -1) co_return fail(Errc::invalid_argument, "numa_id: a choice of node is not supported");
+    if (params.name && params.name->empty()) co_return fail(Errc::invalid_argument, "name: empty");
+    if (params.block_size != 0 && params.physical_block_size % params.block_size != 0) {
+        co_return fail(Errc::invalid_argument, "physical_block_size: not a multiple of block_size");
+    }
+    const auto made = co_await create_malloc_device(devices, {.name = params.name.value_or(""),
+                                                              .block_bytes = params.block_size,
+                                                              .block_count = params.num_blocks,
+                                                              .uuid = params.uuid.value_or(Uuid()),
+                                                              .physical_block_bytes = params.physical_block_size,
+                                                              .optimal_boundary_blocks = params.optimal_io_boundary,
+                                                              .is_concurrent = is_concurrent});
+    if (!made) co_return std::unexpected(made.error());
+    co_return Json((*made)->name());
 }
+
+bool is_malloc(const Device& device) { return dynamic_cast<const MallocDevice*>(&device) != nullptr; }
 
 }  // namespace
 
-void add_malloc_methods(rpc::Registry& registry, Registry& devices, bool is_concurrent) {
-    registry.add<CreateMalloc>({.name = "bdev_malloc_create",
-                                .text = "Makes a RAM disk",
-                                .aliases = {"construct_malloc_bdev"},
-                                .result = "string: its name"},
-                               [&devices, is_concurrent](CreateMalloc params) {
-                                   return create(devices, std::move(params), is_concurrent);
-                               });
-    add_delete_method<MallocDevice>(registry, devices, "bdev_malloc_delete", "Removes a RAM disk and what is on it",
-                                    "delete_malloc_bdev");
+void add_malloc_methods(rpc::Registry& methods, Registry& devices, bool is_concurrent) {
+    methods.add<MallocCreate>(
+        {.name = "bdev_malloc_create",
+         .text = "Makes a RAM disk; its memory is taken from the system in the background",
+         .result = "string: its name"},
+        [&devices, is_concurrent](MallocCreate params) { return create(devices, std::move(params), is_concurrent); });
+    methods.add<MallocDelete>({.name = "bdev_malloc_delete", .text = "Removes a RAM disk; what it held is lost"},
+                              [&devices](MallocDelete params) {
+                                  return remove_by_rpc(devices, std::move(params.name), is_malloc);
+                              });
 }
 
 }  // namespace weft::bdev

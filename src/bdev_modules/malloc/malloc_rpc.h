@@ -1,4 +1,4 @@
-// bdev_malloc_create and bdev_malloc_delete.
+// bdev_malloc_create, bdev_malloc_delete.
 #pragma once
 
 #include "bdev/registry.h"
@@ -6,7 +6,7 @@
 
 namespace weft::bdev {
 
-// `is_concurrent`: there is more than one data reactor.
-void add_malloc_methods(rpc::Registry& registry, Registry& devices, bool is_concurrent);
+// Both outlive the methods. `is_concurrent`: bdevs will be used by more than one reactor.
+void add_malloc_methods(rpc::Registry& methods, Registry& devices, bool is_concurrent);
 
 }  // namespace weft::bdev

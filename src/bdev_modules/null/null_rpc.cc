@@ -1,86 +1,135 @@
 #include "bdev_modules/null/null_rpc.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "bdev/bdev_rpc.h"
 #include "bdev_modules/null/null_device.h"
-#include "bdev_modules/rpc_common.h"
 #include "rpc/json.h"
 
 namespace weft::bdev {
 
 namespace {
 
-struct CreateNull {
+constexpr uint64_t mebibyte = uint64_t{1} << 20;
+
+struct NullCreate {
     std::string name;
     uint32_t block_size = 0;
     uint64_t num_blocks = 0;
     std::optional<Uuid> uuid;
-    uint32_t physical_block_size = 0, md_size = 0, dif_pi_format = 0;
+    uint32_t physical_block_size = 0;
+    uint32_t md_size = 0;
     int32_t dif_type = 0;
+    uint32_t dif_pi_format = 0;
     bool dif_is_head_of_md = false;
-    uint32_t preferred_write_granularity = 0, preferred_write_alignment = 0, optimal_write_size = 0,
-             preferred_unmap_granularity = 0, preferred_unmap_alignment = 0;
+    uint32_t preferred_write_granularity = 0;
+    uint32_t preferred_write_alignment = 0;
+    uint32_t optimal_write_size = 0;
+    uint32_t preferred_unmap_granularity = 0;
+    uint32_t preferred_unmap_alignment = 0;
+
     static constexpr auto fields() {
-        using P = CreateNull;
-        return rpc::fields(rpc::required("name", &P::name, "Name of the device"),
-                           rpc::required("block_size", &P::block_size, "Bytes of a logical block, 512 to 65536"),
-                           rpc::required("num_blocks", &P::num_blocks, "Number of blocks"),
-                           rpc::optional("uuid", &P::uuid, "Default: derived, stable over restarts"),
-                           rpc::optional("physical_block_size", &P::physical_block_size, "Told to hosts"),
-                           rpc::optional("md_size", &P::md_size, "Metadata is not supported: only 0"),
-                           rpc::optional("dif_type", &P::dif_type, "Protection is not supported: only 0"),
-                           rpc::optional("dif_pi_format", &P::dif_pi_format, "Protection is not supported: only 0"),
-                           rpc::optional("dif_is_head_of_md", &P::dif_is_head_of_md, "Protection is not supported"),
-                           rpc::optional("preferred_write_granularity", &P::preferred_write_granularity, "Told to hosts"),
-                           rpc::optional("preferred_write_alignment", &P::preferred_write_alignment, "Accepted"),
-                           rpc::optional("optimal_write_size", &P::optimal_write_size, "Told to hosts"),
-                           rpc::optional("preferred_unmap_granularity", &P::preferred_unmap_granularity, "Told to hosts"),
-                           rpc::optional("preferred_unmap_alignment", &P::preferred_unmap_alignment, "Accepted"));
+        return rpc::fields(
+            rpc::required("name", &NullCreate::name, "Its name"),
+            rpc::required("block_size", &NullCreate::block_size, "Bytes; a power of two from 512 to 65536"),
+            rpc::required("num_blocks", &NullCreate::num_blocks, "How many blocks; up to 2^63 bytes"),
+            rpc::optional("uuid", &NullCreate::uuid, "Default: made from the machine's id and the name"),
+            rpc::optional("physical_block_size", &NullCreate::physical_block_size, "Bytes; told to hosts"),
+            rpc::optional("md_size", &NullCreate::md_size, "Metadata is not supported: 0"),
+            rpc::optional("dif_type", &NullCreate::dif_type, "Protection information is not supported: 0"),
+            rpc::optional("dif_pi_format", &NullCreate::dif_pi_format, "Without meaning"),
+            rpc::optional("dif_is_head_of_md", &NullCreate::dif_is_head_of_md, "Without meaning"),
+            rpc::optional("preferred_write_granularity", &NullCreate::preferred_write_granularity,
+                          "Blocks; told to hosts"),
+            rpc::optional("preferred_write_alignment", &NullCreate::preferred_write_alignment,
+                          "Blocks; 0 or the granularity"),
+            rpc::optional("optimal_write_size", &NullCreate::optimal_write_size, "Blocks; told to hosts"),
+            rpc::optional("preferred_unmap_granularity", &NullCreate::preferred_unmap_granularity,
+                          "Blocks; told to hosts"),
+            rpc::optional("preferred_unmap_alignment", &NullCreate::preferred_unmap_alignment,
+                          "Blocks; 0 or the granularity"));
     }
 };
 
-struct ResizeNull {
+struct NullDelete {
     std::string name;
-    uint64_t new_size = 0;
+    static constexpr auto fields() { return rpc::fields(rpc::required("name", &NullDelete::name, "The bdev")); }
+};
+
+struct NullResize {
+    std::string name;
+    uint64_t new_size_mib = 0;
+
     static constexpr auto fields() {
-        return rpc::fields(rpc::required("name", &ResizeNull::name, "Name of the device"),
-                           rpc::required("new_size", &ResizeNull::new_size, "New size in MiB"));
+        return rpc::fields(rpc::required("name", &NullResize::name, "The bdev"),
+                           rpc::required("new_size", &NullResize::new_size_mib, "MiB; no less than it has"));
     }
 };
+
+Result<void> check(const NullCreate& params) {
+    if (params.md_size != 0) return fail(Errc::invalid_argument, "md_size: metadata is not supported");
+    if (params.dif_type != 0) return fail(Errc::invalid_argument, "dif_type: protection information is not supported");
+    if (params.block_size != 0 && params.physical_block_size % params.block_size != 0) {
+        return fail(Errc::invalid_argument, "physical_block_size: not a multiple of block_size");
+    }
+    if (params.preferred_write_alignment != 0 &&
+        params.preferred_write_alignment != params.preferred_write_granularity) {
+        return fail(Errc::invalid_argument, "preferred_write_alignment: supported as preferred_write_granularity only");
+    }
+    if (params.preferred_unmap_alignment != 0 &&
+        params.preferred_unmap_alignment != params.preferred_unmap_granularity) {
+        return fail(Errc::invalid_argument, "preferred_unmap_alignment: supported as preferred_unmap_granularity only");
+    }
+    return {};
+}
+
+Task<Result<Json>> create(Registry& devices, NullCreate params) {
+    WEFT_CO_TRY(check(params));
+    const auto made = create_null_device(
+        devices, {.name = params.name,
+                  .block_bytes = params.block_size,
+                  .block_count = params.num_blocks,
+                  .uuid = params.uuid.value_or(Uuid()),
+                  .physical_block_bytes = params.physical_block_size,
+                  .optimal_write_blocks = std::max(params.optimal_write_size, params.preferred_write_granularity),
+                  .unmap_blocks = params.preferred_unmap_granularity});
+    if (!made) co_return std::unexpected(made.error());
+    co_return Json((*made)->name());
+}
+
+bool is_null(const Device& device) { return dynamic_cast<const NullDevice*>(&device) != nullptr; }
+
+Task<Result<Json>> resize(Registry& devices, NullResize params) {
+    auto* device = dynamic_cast<NullDevice*>(devices.find(params.name));
+    if (device == nullptr) co_return fail(Errc::no_such_device, "No such device");
+    if (params.new_size_mib > device_bytes_max / mebibyte) {
+        co_return fail(Errc::invalid_argument, "new_size: more than 2^63 bytes");
+    }
+    const uint64_t block_count = params.new_size_mib * mebibyte / device->block_bytes();
+    if (block_count < device->block_count()) {
+        co_return fail(Errc::invalid_argument,
+                       fmt::format("new_size: {} MiB is less than the bdev has", params.new_size_mib));
+    }
+    WEFT_CO_TRY(device->resize(block_count));
+    devices.notify_resized(*device);
+    co_return Json(true);
+}
 
 }  // namespace
 
-void add_null_methods(rpc::Registry& registry, Registry& devices) {
-    registry.add<CreateNull>(
-        {.name = "bdev_null_create",
-         .text = "Makes a device that keeps nothing and reads as zero",
-         .aliases = {"construct_null_bdev"},
-         .result = "string: its name"},
-        [&devices](CreateNull params) -> Task<Result<Json>> {
-            WEFT_CO_TRY(refuse_metadata(params.md_size, params.dif_type, params.dif_pi_format));
-            NullOptions options{.name = params.name,
-                                .block_bytes = params.block_size,
-                                .block_count = params.num_blocks,
-                                .uuid = params.uuid.value_or(Uuid{}),
-                                .physical_block_bytes = params.physical_block_size,
-                                .optimal_write_blocks =
-                                    std::max(params.optimal_write_size, params.preferred_write_granularity),
-                                .unmap_blocks = params.preferred_unmap_granularity};
-            auto device = create_null_device(devices, std::move(options));
-            if (!device) co_return std::unexpected(std::move(device).error());
-            co_return Json((*device)->name());
-        });
-    add_delete_method<NullDevice>(registry, devices, "bdev_null_delete", "Removes a null device", "delete_null_bdev");
-    registry.add<ResizeNull>({.name = "bdev_null_resize", .text = "Gives a null device another size"},
-                             [&devices](ResizeNull params) -> Task<Result<Json>> {
-                                 auto device = find_device<NullDevice>(devices, params.name);
-                                 if (!device) co_return std::unexpected(std::move(device).error());
-                                 if (params.new_size > (uint64_t{1} << 43)) {
-                                     co_return fail(Errc::invalid_argument, "new_size: at most 2^43 MiB");
-                                 }
-                                 const uint64_t blocks = (params.new_size << 20) / (*device)->block_bytes();
-                                 WEFT_CO_TRY((*device)->resize(blocks));
-                                 devices.notify_resized(**device);
-                                 co_return Json(true);
-                             });
+void add_null_methods(rpc::Registry& methods, Registry& devices) {
+    methods.add<NullCreate>({.name = "bdev_null_create",
+                             .text = "Makes a bdev that keeps nothing and reads as zero",
+                             .result = "string: its name"},
+                            [&devices](NullCreate params) { return create(devices, std::move(params)); });
+    methods.add<NullDelete>(
+        {.name = "bdev_null_delete", .text = "Removes a null bdev"},
+        [&devices](NullDelete params) { return remove_by_rpc(devices, std::move(params.name), is_null); });
+    methods.add<NullResize>({.name = "bdev_null_resize", .text = "Makes a null bdev larger"},
+                            [&devices](NullResize params) { return resize(devices, std::move(params)); });
 }
 
 }  // namespace weft::bdev

@@ -1,4 +1,4 @@
-// bdev_null_create, bdev_null_delete and bdev_null_resize.
+// bdev_null_create, bdev_null_delete, bdev_null_resize.
 #pragma once
 
 #include "bdev/registry.h"
@@ -6,6 +6,7 @@
 
 namespace weft::bdev {
 
-void add_null_methods(rpc::Registry& registry, Registry& devices);
+// Both outlive the methods.
+void add_null_methods(rpc::Registry& methods, Registry& devices);
 
 }  // namespace weft::bdev

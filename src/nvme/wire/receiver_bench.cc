@@ -32,7 +32,7 @@ void receive(benchmark::State& state, uint32_t data_size, const Framing& framing
     PduReceiver receiver(End::controller);
     receiver.resume({.header_digest = framing.header_digest, .data_digest = framing.data_digest});
     int64_t ended = 0;
-    for (auto _ : state) {
+    for ([[maybe_unused]] auto _ : state) {
         Bytes input = stream;
         while (true) {
             const Event event = receiver.next(input);
@@ -56,7 +56,7 @@ BENCHMARK(writes_4k_digests);
 void encode_read_answer(benchmark::State& state) {
     std::byte out[encoded_size_max];
     uint16_t cid = 0;
-    for (auto _ : state) {
+    for ([[maybe_unused]] auto _ : state) {
         benchmark::DoNotOptimize(
             encode_c2h_data(out, {.cccid = ++cid, .length = 4096, .is_last = true, .is_success = true}, {}));
         benchmark::ClobberMemory();

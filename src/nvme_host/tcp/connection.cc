@@ -101,9 +101,7 @@ size_t Connection::receive_into(MutableBytes memory) {
     const env::Transfer transfer = stream_->receive(memory);
     is_drained_ = transfer.state == env::Transfer::State::would_block;
     switch (transfer.state) {
-        case env::Transfer::State::done:
-            protocol_.receive(memory.first(transfer.bytes), now());
-            return transfer.bytes;
+        case env::Transfer::State::done: protocol_.receive(memory.first(transfer.bytes), now()); return transfer.bytes;
         case env::Transfer::State::would_block: break;
         case env::Transfer::State::end:
             protocol_.fail_connection({Errc::connection_lost, "the controller closed the connection"});
@@ -240,9 +238,10 @@ void Connection::on_timer() {
                 timer_.start_after(std::max(timeout / 4, env::ns_per_ms));
                 break;
             }
-            protocol_.fail_connection({Errc::timed_out, fmt::format("a command (opcode {:#04x}) was not answered within "
-                                                                    "{} ms", overdue->command.opcode,
-                                                                    timeout / env::ns_per_ms)});
+            protocol_.fail_connection(
+                {Errc::timed_out, fmt::format("a command (opcode {:#04x}) was not answered within "
+                                              "{} ms",
+                                              overdue->command.opcode, timeout / env::ns_per_ms)});
             end_if_failed();
             break;
         }

@@ -75,12 +75,12 @@ void QueueProtocol::start_command(Slot& slot, Io& io, env::TimeNs now) {
 
     command.cid = slot.cid;
     command.set_psdt(nvme::DataPointerKind::sgl_mptr_contiguous);
-    command.dptr = slot.is_in_capsule ? nvme::SglDescriptor::in_capsule(length) : nvme::SglDescriptor::transport(length);
+    command.dptr =
+        slot.is_in_capsule ? nvme::SglDescriptor::in_capsule(length) : nvme::SglDescriptor::transport(length);
     slot.data_size = slot.is_in_capsule ? length : 0;
     slot.data = slot.cursor;
     slot.has_digest = wire::has_data_digest(framing_, slot.data_size);
-    slot.header_size =
-        static_cast<uint32_t>(wire::encode_capsule_cmd(slot.header, command, slot.data_size, framing_));
+    slot.header_size = static_cast<uint32_t>(wire::encode_capsule_cmd(slot.header, command, slot.data_size, framing_));
     advance(slot, SlotEvent::submitted);
     output_.push(slot);
 }
@@ -134,8 +134,9 @@ void QueueProtocol::receive(Bytes input, env::TimeNs now) {
             case wire::Event::Kind::end: on_end(event.digest_ok, now); break;
             case wire::Event::Kind::violation: refuse(event.violation, "a PDU that is not well-formed"); break;
             case wire::Event::Kind::violation_silent:
-                fail_connection({Errc::protocol_error, "the controller ended the connection with a C2HTermReq "
-                                                       "that is not well-formed"});
+                fail_connection({Errc::protocol_error,
+                                 "the controller ended the connection with a C2HTermReq "
+                                 "that is not well-formed"});
                 break;
         }
     }
@@ -200,15 +201,14 @@ void QueueProtocol::on_ic_resp() {
     }
     // Who asked for digests wants them: going on without would be to pretend.
     if (header_digest != options_.header_digest || data_digest != options_.data_digest) {
-        fail_connection({Errc::not_supported, fmt::format("the controller does not do {} digests",
-                                                          header_digest ? "data" : "header")});
+        fail_connection({Errc::not_supported,
+                         fmt::format("the controller does not do {} digests", header_digest ? "data" : "header")});
         return;
     }
     framing_ = {.header_digest = header_digest, .data_digest = data_digest, .data_alignment = response.cpda};
     max_h2c_data_ = response.maxh2cdata;
-    receiver_.set_negotiated({.header_digest = header_digest,
-                              .data_digest = data_digest,
-                              .data_alignment = options_.data_alignment});
+    receiver_.set_negotiated(
+        {.header_digest = header_digest, .data_digest = data_digest, .data_alignment = options_.data_alignment});
     is_ready_ = true;
 }
 
@@ -302,9 +302,9 @@ void QueueProtocol::complete(Slot& slot, const nvme::Completion& answer) {
     if (io.is_success()) {
         const bool is_short = io.bytes_moved != slot.data_length;
         if (slot.is_data_wrong || is_short) {
-            io.completion.status = (slot.is_data_wrong ? nvme::status::transient_transport_error
-                                                       : nvme::status::data_transfer_error)
-                                       .to_wire();
+            io.completion.status =
+                (slot.is_data_wrong ? nvme::status::transient_transport_error : nvme::status::data_transfer_error)
+                    .to_wire();
             io.is_status_local = true;
         }
     }

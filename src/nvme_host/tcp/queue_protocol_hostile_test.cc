@@ -1,12 +1,11 @@
 // A controller that breaks the rules: nothing of it may reach memory or commands that it is not for.
-#include "nvme_host/tcp/queue_protocol.h"
-
 #include <gtest/gtest.h>
 
 #include <memory>
 #include <utility>
 #include <vector>
 
+#include "nvme_host/tcp/queue_protocol.h"
 #include "nvme_host/tcp/test_peer.h"
 
 namespace weft::nvme_host::tcp {
@@ -207,8 +206,7 @@ TEST_F(HostileControllerTest, DoesNotBelieveASuccessThatMovedTooLittle) {
     TestIo read(nvme::IoOpcode::read, 1024);
     TestIo write(nvme::IoOpcode::write, 8192);
     TestIo nothing(nvme::IoOpcode::read, 512);
-    peer_->receive(
-        peer_->c2h_data({.cccid = submit(read), .length = 512, .is_last = true, .is_success = true}));
+    peer_->receive(peer_->c2h_data({.cccid = submit(read), .length = 512, .is_last = true, .is_success = true}));
     peer_->receive(peer_->capsule_resp(submit(write)));
     peer_->receive(peer_->capsule_resp(submit(nothing)));
     deliver();

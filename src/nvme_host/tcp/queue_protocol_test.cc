@@ -64,8 +64,8 @@ TEST_F(QueueProtocolTest, ReadsDataInSeveralPdusAndPieces) {
             TestIo read(nvme::IoOpcode::read, 8192);
             const uint16_t cid = submit(read);
             peer_->receive(peer_->c2h_data({.cccid = cid, .offset = 0, .length = 4096}, std::byte{1}), step);
-            peer_->receive(peer_->c2h_data({.cccid = cid, .offset = 4096, .length = 4096, .is_last = true}, std::byte{2}),
-                           step);
+            peer_->receive(
+                peer_->c2h_data({.cccid = cid, .offset = 4096, .length = 4096, .is_last = true}, std::byte{2}), step);
             peer_->receive(peer_->capsule_resp(cid), step);
             deliver();
             ASSERT_FALSE(protocol().failure()) << protocol().failure()->message;
@@ -116,8 +116,7 @@ TEST_F(QueueProtocolTest, DiscardsWithoutWriting) {
 TEST_F(QueueProtocolTest, OffersThePlaceOfWhatIsStillToComeAndDoesNotCopyWhatLiesThere) {
     make();
     TestIo read(nvme::IoOpcode::read, 8192);
-    const Buffer pdu =
-        peer_->c2h_data({.cccid = submit(read), .length = 8192, .is_last = true, .is_success = true});
+    const Buffer pdu = peer_->c2h_data({.cccid = submit(read), .length = 8192, .is_last = true, .is_success = true});
     peer_->receive(Bytes(pdu).first(24 + 1000));
     EXPECT_TRUE(protocol().direct_destination(8000).empty());
     const MutableBytes direct = protocol().direct_destination(1000);

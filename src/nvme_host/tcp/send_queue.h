@@ -30,9 +30,7 @@ struct Outgoing {
     uint32_t sent = 0;  // bytes of header, data and digest that have gone
     ListLink<Outgoing> link;
 
-    [[nodiscard]] uint32_t size() const {
-        return header_size + data_size + (has_digest ? nvme::wire::digest_size : 0);
-    }
+    [[nodiscard]] uint32_t size() const { return header_size + data_size + (has_digest ? nvme::wire::digest_size : 0); }
 };
 
 class SendQueue {

@@ -67,16 +67,15 @@ public:
     void answer_ic(uint8_t cpda = 0) {
         Buffer pdu(256);
         pdu.resize(wire::encode_ic_resp(pdu, {.data_alignment = cpda,
-                                        .header_digest = options_.header_digest,
-                                        .data_digest = options_.data_digest,
-                                        .limit = max_h2c_data}));
+                                              .header_digest = options_.header_digest,
+                                              .data_digest = options_.data_digest,
+                                              .limit = max_h2c_data}));
         framing_ = {.header_digest = options_.header_digest,
                     .data_digest = options_.data_digest,
                     .data_alignment = options_.data_alignment};
         receive(pdu);
-        receiver_.set_negotiated({.header_digest = options_.header_digest,
-                                  .data_digest = options_.data_digest,
-                                  .data_alignment = cpda});
+        receiver_.set_negotiated(
+            {.header_digest = options_.header_digest, .data_digest = options_.data_digest, .data_alignment = cpda});
     }
 
     void receive(Bytes bytes, size_t step = SIZE_MAX) {

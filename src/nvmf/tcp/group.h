@@ -32,6 +32,7 @@ public:
     [[nodiscard]] bool has_work() const override;
     void close_all(std::string_view why) override;
     [[nodiscard]] bool is_empty() const override { return owned_.empty(); }
+    [[nodiscard]] BufferCacheStats buffer_stats() const override { return buffers_->stats(); }
 
     // For its connections.
     [[nodiscard]] PollGroup& poll_group() const { return group_; }

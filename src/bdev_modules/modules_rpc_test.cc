@@ -1,0 +1,202 @@
+// The methods that make, change and remove bdevs, as a client calls them.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "bdev/bdev_rpc.h"
+#include "bdev/test_client.h"
+#include "bdev_modules/file/file_rpc.h"
+#include "bdev_modules/malloc/malloc_rpc.h"
+#include "bdev_modules/null/null_rpc.h"
+#include "env/linux/test_folder.h"
+#include "rpc/json.h"
+
+namespace weft::bdev {
+namespace {
+
+class ModulesRpcTest : public testing::Test {
+protected:
+    void SetUp() override {
+        add_malloc_methods(methods_, devices_, true);
+        add_null_methods(methods_, devices_);
+        add_file_methods(methods_, devices_, true);
+        methods_.set_state(rpc::runtime);
+    }
+    void TearDown() override {
+        for (const Device* device : devices_.all()) {
+            EXPECT_TRUE(world_.run(devices_.remove(device->name())).has_value());
+        }
+    }
+    rpc::Response call(std::string method, const Json& params = Json::object()) {
+        return world_.run(methods_.call(std::move(method), params));
+    }
+    int code_of(std::string method, const Json& params) {
+        const rpc::Response answer = call(std::move(method), params);
+        return answer ? 0 : answer.error().code;
+    }
+    std::string make_file(const std::string& name, uint64_t bytes) {
+        std::ofstream(folder_ / name).put('\0');
+        std::filesystem::resize_file(folder_ / name, bytes);
+        return folder_ / name;
+    }
+    // What a configuration file would hold, applied to nothing, gives the same again.
+    void expect_comes_back_from_its_configuration() {
+        Json before = Json::array();
+        for (const Device* device : devices_.all()) device->write_config(before);
+        TearDown();
+        ASSERT_TRUE(devices_.all().empty());
+        for (const Json& entry : before) {
+            const rpc::Response answer = call(entry["method"], entry["params"]);
+            ASSERT_TRUE(answer.has_value()) << answer.error().message;
+        }
+        Json after = Json::array();
+        for (const Device* device : devices_.all()) device->write_config(after);
+        EXPECT_EQ(dump_json(after), dump_json(before));
+    }
+
+    env::TestFolder folder_;
+    TestRuntime world_{2};
+    Registry devices_;
+    rpc::Registry methods_;
+};
+
+TEST_F(ModulesRpcTest, MallocIsMadeAndRemoved) {
+    EXPECT_EQ(*call("bdev_malloc_create", {{"num_blocks", 100}, {"block_size", 512}}), Json("Malloc0"));
+    EXPECT_EQ(*call("bdev_malloc_create", {{"num_blocks", 100}, {"block_size", 4096}}), Json("Malloc1"));
+    EXPECT_EQ(*call("bdev_malloc_create", {{"name", "disk"}, {"num_blocks", 100}, {"block_size", 4096}}),
+              Json("disk"));
+    EXPECT_EQ(devices_.find("disk")->block_count(), 100U);
+    EXPECT_EQ(code_of("bdev_malloc_create", {{"name", "disk"}, {"num_blocks", 1}, {"block_size", 512}}), -17);
+    EXPECT_EQ(*call("bdev_malloc_delete", {{"name", "disk"}}), Json(true));
+    EXPECT_EQ(devices_.find("disk"), nullptr);
+    EXPECT_EQ(call("bdev_malloc_delete", {{"name", "disk"}}).error(), rpc::RpcError(-19, "No such device"));
+}
+
+TEST_F(ModulesRpcTest, WhatIsNotSupportedIsRefusedByName) {
+    const auto refused = [this](const char* method, const char* name, const Json& value) {
+        const rpc::Response answer =
+            call(method, {{"name", "disk"}, {"num_blocks", 100}, {"block_size", 512}, {name, value}});
+        EXPECT_FALSE(answer.has_value()) << name;
+        if (answer) return;
+        EXPECT_EQ(answer.error().code, rpc::code::invalid_params);
+        EXPECT_TRUE(answer.error().message.starts_with(name)) << answer.error().message;
+    };
+    refused("bdev_malloc_create", "md_size", 8);
+    refused("bdev_malloc_create", "dif_type", 1);
+    refused("bdev_malloc_create", "numa_id", 1);
+    refused("bdev_malloc_create", "physical_block_size", 700);
+    refused("bdev_null_create", "md_size", 8);
+    refused("bdev_null_create", "dif_type", 1);
+    refused("bdev_null_create", "preferred_write_alignment", 7);
+    refused("bdev_null_create", "preferred_unmap_alignment", 7);
+    for (const char* method : {"bdev_malloc_create", "bdev_null_create"}) {
+        EXPECT_EQ(code_of(method, {{"name", "disk"}, {"num_blocks", 100}, {"block_size", 520}}),
+                  rpc::code::invalid_params);
+        EXPECT_EQ(code_of(method, {{"name", "disk"}, {"num_blocks", 0}, {"block_size", 512}}),
+                  rpc::code::invalid_params);
+        EXPECT_EQ(code_of(method, {{"name", "disk"}, {"num_blocks", 100}}), rpc::code::invalid_params);
+        EXPECT_EQ(code_of(method, {{"name", "disk"}, {"num_blocks", 100}, {"block_size", 512}, {"md_size", 0},
+                                   {"dif_type", 0}, {"dif_pi_format", 0}, {"dif_is_head_of_md", false}}),
+                  0);
+        EXPECT_EQ(code_of(method, {{"name", "disk2"}, {"num_blocks", uint64_t{1} << 55}, {"block_size", 512}}),
+                  rpc::code::invalid_params);
+        TearDown();
+    }
+    EXPECT_EQ(code_of("bdev_malloc_create", {{"num_blocks", uint64_t{1} << 52}, {"block_size", 512}}), -12);
+}
+
+TEST_F(ModulesRpcTest, NullIsMadeResizedAndRemoved) {
+    EXPECT_EQ(*call("bdev_null_create", {{"name", "null"}, {"num_blocks", 204800}, {"block_size", 512}}),
+              Json("null"));
+    EXPECT_EQ(*call("bdev_null_resize", {{"name", "null"}, {"new_size", 200}}), Json(true));
+    EXPECT_EQ(devices_.find("null")->block_count(), 409600U);
+    EXPECT_EQ(code_of("bdev_null_resize", {{"name", "null"}, {"new_size", 199}}), rpc::code::invalid_params);
+    EXPECT_EQ(code_of("bdev_null_resize", {{"name", "null"}, {"new_size", uint64_t{1} << 50}}),
+              rpc::code::invalid_params);
+    EXPECT_EQ(code_of("bdev_null_resize", {{"name", "none"}, {"new_size", 200}}), -19);
+    EXPECT_EQ(code_of("bdev_malloc_delete", {{"name", "null"}}), -19) << "it is not one of malloc's";
+    EXPECT_EQ(*call("bdev_null_delete", {{"name", "null"}}), Json(true));
+}
+
+TEST_F(ModulesRpcTest, AResizeIsToldToWhoHoldsTheBdev) {
+    call("bdev_null_create", {{"name", "null"}, {"num_blocks", 2048}, {"block_size", 512}});
+    const std::string path = make_file("disk", 1 << 20);
+    call("bdev_aio_create", {{"name", "disk"}, {"filename", path}});
+    std::vector<std::string> told;
+    std::vector<std::unique_ptr<Descriptor>> held;
+    world_.as(world_.app(), [&] {
+        for (const char* name : {"null", "disk"}) {
+            held.push_back(*devices_.open(name, [&told, name](Event event) {
+                if (event == Event::resized) told.push_back(name);
+            }));
+        }
+    });
+    EXPECT_TRUE(call("bdev_null_resize", {{"name", "null"}, {"new_size", 2}}).has_value());
+    EXPECT_TRUE(call("bdev_aio_rescan", {{"name", "disk"}}).has_value());
+    world_.settle();
+    EXPECT_EQ(told, std::vector<std::string>{"null"}) << "the file is as large as it was";
+    std::filesystem::resize_file(path, 2 << 20);
+    EXPECT_TRUE(call("bdev_aio_rescan", {{"name", "disk"}}).has_value());
+    world_.settle();
+    EXPECT_EQ(told, (std::vector<std::string>{"null", "disk"}));
+    EXPECT_EQ(devices_.find("disk")->block_count(), 4096U);
+    world_.as(world_.app(), [&] { held.clear(); });
+}
+
+TEST_F(ModulesRpcTest, FilesAreMadeByEitherName) {
+    for (const std::string prefix : {"bdev_aio", "bdev_uring"}) {
+        const std::string path = make_file("disk", 1 << 20);
+        EXPECT_EQ(*call(prefix + "_create", {{"name", "disk"}, {"filename", path}, {"block_size", 4096}}),
+                  Json("disk"));
+        EXPECT_EQ(devices_.find("disk")->block_count(), 256U);
+        EXPECT_EQ(code_of(prefix + "_create", {{"name", "disk"}, {"filename", path}}), -17);
+        EXPECT_EQ(code_of(prefix + "_create", {{"name", "disk2"}, {"filename", path}}), -16);
+        EXPECT_EQ(code_of(prefix + "_create", {{"name", "disk2"}, {"filename", path + "x"}}), -2);
+        EXPECT_EQ(*call(prefix + "_rescan", {{"name", "disk"}}), Json(true));
+        const std::string other = prefix == "bdev_aio" ? "bdev_uring" : "bdev_aio";
+        EXPECT_EQ(code_of(other + "_delete", {{"name", "disk"}}), -19);
+        EXPECT_EQ(code_of(other + "_rescan", {{"name", "disk"}}), -19);
+        EXPECT_EQ(*call(prefix + "_delete", {{"name", "disk"}}), Json(true));
+        EXPECT_EQ(code_of(prefix + "_rescan", {{"name", "disk"}}), -19);
+        EXPECT_EQ(*call(prefix + "_create", {{"name", "disk"}, {"filename", path}, {"block_size", 0}}), Json("disk"));
+        EXPECT_EQ(devices_.find("disk")->block_bytes(), 512U);
+        EXPECT_EQ(*call(prefix + "_delete", {{"name", "disk"}}), Json(true));
+    }
+}
+
+TEST_F(ModulesRpcTest, EverythingComesBackFromItsConfiguration) {
+    const std::string uuid = "6ba7b810-9dad-11d1-80b4-00c04fd430c8";
+    ASSERT_TRUE(call("bdev_malloc_create", {{"num_blocks", 100}, {"block_size", 512}, {"uuid", uuid}}).has_value());
+    ASSERT_TRUE(call("bdev_malloc_create", {{"name", "ram"}, {"num_blocks", 100}, {"block_size", 512},
+                                            {"physical_block_size", 4096}, {"optimal_io_boundary", 8}}));
+    ASSERT_TRUE(call("bdev_null_create", {{"name", "null"}, {"num_blocks", 2048}, {"block_size", 512},
+                                          {"preferred_write_granularity", 8}, {"preferred_write_alignment", 8},
+                                          {"preferred_unmap_granularity", 16}}));
+    ASSERT_TRUE(call("bdev_null_resize", {{"name", "null"}, {"new_size", 2}}));
+    ASSERT_TRUE(call("bdev_aio_create", {{"name", "aio"}, {"filename", make_file("aio", 1 << 20)},
+                                         {"block_size", 4096}, {"readonly", true}, {"direct", false}}));
+    ASSERT_TRUE(call("bdev_uring_create", {{"name", "uring"}, {"filename", make_file("uring", 1 << 20)}}));
+    expect_comes_back_from_its_configuration();
+}
+
+TEST_F(ModulesRpcTest, ParametersHaveTheNamesAndTypesOfTheField) {
+    std::map<std::string, std::string> described;
+    for (const rpc::MethodDescription& method : methods_.descriptions()) {
+        std::string& text = described[method.name];
+        for (const rpc::ParamDescription& param : method.params) {
+            text += param.name + (param.is_required ? "*" : "") + ":" + param.type + " ";
+        }
+    }
+    EXPECT_EQ(described["bdev_aio_create"],
+              "name*:string filename*:string block_size:u32 readonly:bool fallocate:bool uuid:uuid nowait:bool "
+              "direct:bool ");
+    EXPECT_EQ(described["bdev_uring_create"], "name*:string filename*:string block_size:u32 uuid:uuid direct:bool ");
+    EXPECT_EQ(described["bdev_malloc_create"],
+              "name:string block_size*:u32 num_blocks*:u64 uuid:uuid optimal_io_boundary:u32 physical_block_size:u32 "
+              "md_size:u32 md_interleave:bool dif_type:i32 dif_is_head_of_md:bool dif_pi_format:u32 numa_id:i32 ");
+    EXPECT_EQ(described["bdev_null_resize"], "name*:string new_size*:u64 ");
+}
+
+}  // namespace
+}  // namespace weft::bdev

@@ -1,0 +1,118 @@
+# lib.sh - what the cases share; sourced by the agent in the guest.
+# shellcheck shell=bash disable=SC2034
+
+NQN=nqn.2024-11.io.weft:cnode1
+NQN2=nqn.2024-11.io.weft:cnode2
+
+step() { local up; read -r up _ </proc/uptime; echo "[$up] $*"; }
+
+wait_for() { # SECONDS COMMAND...: until the command succeeds
+    local end=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        [ $SECONDS -lt $end ] || { echo "waited in vain for: $*"; return 1; }
+        sleep 0.1
+    done
+}
+not() { ! "$@"; }
+
+# Connections ---------------------------------------------------------------
+
+connect() { # NQN [nvme connect's options...]
+    nvme connect -t tcp -a "$ADDR" -s "$TARGET_PORT" -n "$@"
+}
+
+controllers() { # NQN [HOSTNQN]: names of the controllers connected to it, e.g. nvme0
+    local dir
+    for dir in /sys/class/nvme/nvme*; do
+        [ "$(cat "$dir/subsysnqn" 2>/dev/null)" = "$1" ] || continue
+        [ -z "${2:-}" ] || [ "$(cat "$dir/hostnqn")" = "$2" ] || continue
+        echo "${dir##*/}"
+    done
+}
+connected() { [ -n "$(controllers "$1")" ]; }
+attribute() { cat "/sys/class/nvme/$1/$2"; } # CONTROLLER NAME
+live() { [ "$(attribute "$1" state)" = live ]; }
+
+find_device() { # NQN NSID: sets DEV
+    local dir
+    for dir in /sys/block/nvme*n*; do
+        [ "$(cat "$dir/nsid" 2>/dev/null)" = "$2" ] || continue
+        [ "$(cat "$dir/device/subsysnqn")" = "$1" ] || continue
+        DEV=/dev/${dir##*/}
+        [ ! -b "$DEV" ] || return 0
+    done
+    return 1
+}
+device() { # NQN [NSID]: waits for the namespace's block device, sets DEV
+    wait_for 20 find_device "$1" "${2:-1}"
+}
+size_is() { [ "$(blockdev --getsize64 "$1")" = $(($2 << 20)) ]; } # DEVICE MIB
+
+leave() { # the end of a case: nothing mounted, nothing connected
+    local dir
+    for dir in /mnt/*; do
+        [ ! -d "$dir" ] || { mountpoint -q "$dir" && umount "$dir"; rmdir "$dir"; }
+    done
+    nvme disconnect-all
+    wait_for 20 not compgen -G '/sys/class/nvme/nvme*' >/dev/null
+}
+
+# File systems --------------------------------------------------------------
+
+make_fs() { # DEVICE TYPE: makes it and mounts it at /mnt/TYPE
+    case $2 in
+    ext4) mkfs.ext4 -q -F "$1" ;;
+    xfs) mkfs.xfs -q -f "$1" ;;
+    esac
+    mkdir -p "/mnt/$2"
+    mount -t "$2" "$1" "/mnt/$2"
+}
+
+copy_files() { # DIRECTORY: fills it, notes the checksums
+    mkdir "$1/copy"
+    cp -rL /usr/bin /usr/sbin /usr/lib/modules "$1/copy/"
+    (cd "$1/copy" && find . -type f -exec sha256sum {} +) >/tmp/sums
+    sync
+    step "copied $(wc -l </tmp/sums) files, $(du -sm "$1/copy" | cut -f1) MiB"
+}
+
+check_sums() { # DIRECTORY LIST
+    (cd "$1" && sha256sum -c "$2") >/tmp/check 2>&1 || { grep -v ': OK$' /tmp/check; return 1; }
+    step "$(wc -l <"$2") checksums right"
+}
+check_files() { check_sums "$1/copy" /tmp/sums; } # DIRECTORY
+
+remount() { # DEVICE TYPE: so that what is read next comes from the target
+    umount "/mnt/$2"
+    echo 3 >/proc/sys/vm/drop_caches
+    mount -t "$2" "$1" "/mnt/$2"
+}
+
+check_fs() { # DEVICE TYPE: unmounts and checks it
+    umount "/mnt/$2"
+    case $2 in
+    ext4) e2fsck -fn "$1" ;;
+    xfs) xfs_repair -n "$1" ;;
+    esac >/tmp/check 2>&1 || { cat /tmp/check; return 1; }
+    step "$2: file system check clean"
+}
+
+exercise_fs() { # DEVICE TYPE
+    make_fs "$1" "$2"
+    copy_files "/mnt/$2"
+    remount "$1" "$2"
+    check_files "/mnt/$2"
+    check_fs "$1" "$2"
+}
+
+# fio -----------------------------------------------------------------------
+
+verify() { # DEVICE SIZE [fio's options...]: writes at random, then reads back
+    fio --name=verify --filename="$1" --size="$2" --direct=1 --ioengine=libaio --iodepth=16 \
+        --rw=randwrite --bssplit=4k/70:64k/20:256k/10 --verify=crc32c --verify_fatal=1 --do_verify=1 \
+        --randrepeat=0 --thread --group_reporting "${@:3}" >/tmp/fio.out 2>&1 ||
+        { cat /tmp/fio.out; return 1; }
+    grep -E '^ +(read|write):|err=' /tmp/fio.out
+    step "fio verified $1"
+}
