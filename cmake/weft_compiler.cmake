@@ -39,7 +39,8 @@ set(CMAKE_CXX_FLAGS_DEBUG "-O0 -g")
 add_link_options(-fuse-ld=lld)
 
 if(WEFT_SANITIZE)
-  add_compile_options(-fsanitize=${WEFT_SANITIZE} -fno-sanitize-recover=all -g1)
+  # -O1: half the time to build, and reports that show the functions as they were written.
+  add_compile_options(-O1 -fsanitize=${WEFT_SANITIZE} -fno-sanitize-recover=all -g1)
   add_link_options(-fsanitize=${WEFT_SANITIZE})
 endif()
 if(WEFT_FUZZ)

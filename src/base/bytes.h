@@ -33,14 +33,15 @@ void store(MutableBytes bytes, const T& value) {
     std::memcpy(bytes.data(), &value, sizeof(T));
 }
 
+// Not of arrays: a string literal would bring its NUL along. See bytes_of(std::string_view).
 template <class T>
-    requires std::is_trivially_copyable_v<T>
+    requires(std::is_trivially_copyable_v<T> && !std::is_array_v<T>)
 Bytes bytes_of(const T& value) {
     return std::as_bytes(std::span<const T, 1>(&value, 1));
 }
 
 template <class T>
-    requires std::is_trivially_copyable_v<T>
+    requires(std::is_trivially_copyable_v<T> && !std::is_array_v<T>)
 MutableBytes bytes_of(T& value) {
     return std::as_writable_bytes(std::span<T, 1>(&value, 1));
 }

@@ -97,6 +97,7 @@ Json describe(const Device& device) {
     if (!device.claimed_by().empty()) facts["claim_type"] = "exclusive_write";
     facts["zoned"] = false;
     facts["supported_io_types"] = supported_io_types(device);
+    facts["memory_domains"] = Json::array();
     Json driver_specific = Json::object();
     device.describe(driver_specific);
     facts["driver_specific"] = std::move(driver_specific);
@@ -121,14 +122,17 @@ Task<Result<Json>> remove_by_rpc(Registry& devices, std::string name, bool (*is_
 void add_bdev_methods(rpc::Registry& methods, Registry& devices, BdevOptions& options) {
     methods.add<GetBdevs>({.name = "bdev_get_bdevs",
                            .text = "Lists bdevs, in the order of their creation",
+                           .aliases = {"get_bdevs"},
                            .result = "[object]: name, aliases, product_name, block_size, num_blocks, uuid, …"},
                           [&devices](GetBdevs params) { return get_bdevs(devices, std::move(params)); });
-    methods.add<BdevOptions>(
-        {.name = "bdev_set_options", .text = "Takes SPDK's options of the block layer", .states = rpc::startup},
-        [&options](BdevOptions params) -> Task<Result<Json>> {
-            options = params;
-            co_return Json(true);
-        });
+    methods.add<BdevOptions>({.name = "bdev_set_options",
+                              .text = "Takes SPDK's options of the block layer",
+                              .states = rpc::startup,
+                              .aliases = {"set_bdev_options"}},
+                             [&options](BdevOptions params) -> Task<Result<Json>> {
+                                 options = params;
+                                 co_return Json(true);
+                             });
     methods.add<Examine>({.name = "bdev_examine", .text = "Does nothing: no bdev is found on another one"},
                          [](Examine) -> Task<Result<Json>> { co_return Json(true); });
     methods.add<rpc::NoParams>(

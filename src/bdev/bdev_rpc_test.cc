@@ -56,7 +56,7 @@ TEST_F(BdevRpcTest, GetBdevsTellsAllOfADevice) {
                   R"("nvme_io_md":false,"write_zeroes":true,"zcopy":false,"get_zone_info":false,)"
                   R"("zone_management":false,"zone_append":false,"compare":true,"compare_and_write":false,)"
                   R"("abort":true,"seek_hole":false,"seek_data":false,"copy":false,"nvme_iov_md":false},)"
-                  R"("driver_specific":{}}])");
+                  R"("memory_domains":[],"driver_specific":{}}])");
 }
 
 TEST_F(BdevRpcTest, GetBdevsListsAllInOrder) {

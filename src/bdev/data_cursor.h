@@ -15,7 +15,8 @@ class DataCursor {
 public:
     explicit DataCursor(std::span<const iovec> data) : rest_(data) {}
 
-    // The next bytes that lie together, at most `bytes_max` and at least one, and moves behind them. There must be some.
+    // The next bytes that lie together, at most `bytes_max` and at least one, and moves behind them. There must be
+    // some.
     MutableBytes next(size_t bytes_max) {
         while (used_ == front().iov_len) {
             rest_ = rest_.subspan(1);

@@ -11,13 +11,14 @@ namespace weft::bdev {
 
 Result<void> check_size(uint32_t block_bytes, uint64_t block_count) {
     if (block_bytes < block_bytes_min || block_bytes > block_bytes_max || !std::has_single_bit(block_bytes)) {
-        return fail(Errc::invalid_argument, fmt::format("a block size of {} bytes: it must be a power of two from {} to {}",
-                                                        block_bytes, block_bytes_min, block_bytes_max));
+        return fail(Errc::invalid_argument,
+                    fmt::format("a block size of {} bytes: it must be a power of two from {} to {}", block_bytes,
+                                block_bytes_min, block_bytes_max));
     }
     if (block_count == 0) return fail(Errc::invalid_argument, "a device must hold at least one block");
     if (block_count > device_bytes_max / block_bytes) {
-        return fail(Errc::invalid_argument, fmt::format("{} blocks of {} bytes are more than 2^63 bytes", block_count,
-                                                        block_bytes));
+        return fail(Errc::invalid_argument,
+                    fmt::format("{} blocks of {} bytes are more than 2^63 bytes", block_count, block_bytes));
     }
     return {};
 }
@@ -106,7 +107,8 @@ Progress Channel::submit(Request& request) {
         return Progress::done;
     }
     request.status = Status::success;
-    if (request.blocks == 0 && request.op != Op::flush) [[unlikely]] return Progress::done;
+    if (request.blocks == 0 && request.op != Op::flush) [[unlikely]]
+        return Progress::done;
     const Progress progress = start(request);
     if (progress == Progress::done) {
         count(request, request.status);

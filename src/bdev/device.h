@@ -95,8 +95,8 @@ private:
     std::atomic<uint64_t> block_count_;
     std::vector<std::string> aliases_;
     std::vector<Descriptor*> descriptors_;  // app thread
-    std::string claimed_by_;                // app thread; "" when not claimed for writing
-    bool removing_ = false;                 // app thread
+    std::string claimed_by_;  // app thread; "" when not claimed for writing
+    bool removing_ = false;  // app thread
     Statistics retired_;
 };
 

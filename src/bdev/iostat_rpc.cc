@@ -27,11 +27,10 @@ struct GetIostat {
     ResetMode reset_mode = ResetMode::none;
 
     static constexpr auto fields() {
-        return rpc::fields(
-            rpc::optional("name", &GetIostat::name, "One bdev; default: all"),
-            rpc::optional("names", &GetIostat::names, "Several bdevs"),
-            rpc::optional("per_channel", &GetIostat::per_channel, "Figures of each channel of one bdev"),
-            rpc::optional("reset_mode", &GetIostat::reset_mode, "What to set back after it was read"));
+        return rpc::fields(rpc::optional("name", &GetIostat::name, "One bdev; default: all"),
+                           rpc::optional("names", &GetIostat::names, "Several bdevs"),
+                           rpc::optional("per_channel", &GetIostat::per_channel, "Figures of each channel of one bdev"),
+                           rpc::optional("reset_mode", &GetIostat::reset_mode, "What to set back after it was read"));
     }
 };
 
@@ -90,9 +89,7 @@ Task<std::vector<ChannelFigures>> visit_channels(Device& device, ResetMode mode)
     co_return all;
 }
 
-Json header() {
-    return {{"tick_rate", env::ns_per_s}, {"ticks", Reactor::current().now()}};
-}
+Json header() { return {{"tick_rate", env::ns_per_s}, {"ticks", Reactor::current().now()}}; }
 
 Task<Json> whole_of(Device& device, ResetMode mode) {
     Statistics sum;
@@ -177,6 +174,7 @@ Task<Result<Json>> reset_iostat(Registry& devices, ResetIostat params) {
 void add_iostat_methods(rpc::Registry& methods, Registry& devices) {
     methods.add<GetIostat>({.name = "bdev_get_iostat",
                             .text = "Figures of bdevs since their creation, or since they were set back",
+                            .aliases = {"get_bdevs_iostat"},
                             .result = "object: tick_rate, ticks, and bdevs or channels with their figures"},
                            [&devices](GetIostat params) { return get_iostat(devices, std::move(params)); });
     methods.add<ResetIostat>({.name = "bdev_reset_iostat", .text = "Sets figures of bdevs back"},

@@ -84,14 +84,13 @@ public:
         if (status != Status::success) return testing::AssertionFailure() << name_of(status);
         const auto wrong = std::ranges::find_if(buffer.bytes(), [&](std::byte byte) { return byte != expected; });
         if (wrong == buffer.bytes().end()) return testing::AssertionSuccess();
-        return testing::AssertionFailure() << "byte " << wrong - buffer.bytes().begin() << " is "
-                                           << static_cast<int>(*wrong);
+        return testing::AssertionFailure()
+               << "byte " << wrong - buffer.bytes().begin() << " is " << static_cast<int>(*wrong);
     }
 
     struct Buffer {
         static constexpr std::align_val_t alignment{4096};
-        Buffer(size_t bytes, std::byte fill)
-            : piece{.iov_base = ::operator new(bytes, alignment), .iov_len = bytes} {
+        Buffer(size_t bytes, std::byte fill) : piece{.iov_base = ::operator new(bytes, alignment), .iov_len = bytes} {
             std::ranges::fill(this->bytes(), fill);
         }
         Buffer(const Buffer&) = delete;

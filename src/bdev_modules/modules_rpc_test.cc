@@ -64,8 +64,7 @@ protected:
 TEST_F(ModulesRpcTest, MallocIsMadeAndRemoved) {
     EXPECT_EQ(*call("bdev_malloc_create", {{"num_blocks", 100}, {"block_size", 512}}), Json("Malloc0"));
     EXPECT_EQ(*call("bdev_malloc_create", {{"num_blocks", 100}, {"block_size", 4096}}), Json("Malloc1"));
-    EXPECT_EQ(*call("bdev_malloc_create", {{"name", "disk"}, {"num_blocks", 100}, {"block_size", 4096}}),
-              Json("disk"));
+    EXPECT_EQ(*call("bdev_malloc_create", {{"name", "disk"}, {"num_blocks", 100}, {"block_size", 4096}}), Json("disk"));
     EXPECT_EQ(devices_.find("disk")->block_count(), 100U);
     EXPECT_EQ(code_of("bdev_malloc_create", {{"name", "disk"}, {"num_blocks", 1}, {"block_size", 512}}), -17);
     EXPECT_EQ(*call("bdev_malloc_delete", {{"name", "disk"}}), Json(true));
@@ -84,7 +83,6 @@ TEST_F(ModulesRpcTest, WhatIsNotSupportedIsRefusedByName) {
     };
     refused("bdev_malloc_create", "md_size", 8);
     refused("bdev_malloc_create", "dif_type", 1);
-    refused("bdev_malloc_create", "numa_id", 1);
     refused("bdev_malloc_create", "physical_block_size", 700);
     refused("bdev_null_create", "md_size", 8);
     refused("bdev_null_create", "dif_type", 1);
@@ -96,8 +94,13 @@ TEST_F(ModulesRpcTest, WhatIsNotSupportedIsRefusedByName) {
         EXPECT_EQ(code_of(method, {{"name", "disk"}, {"num_blocks", 0}, {"block_size", 512}}),
                   rpc::code::invalid_params);
         EXPECT_EQ(code_of(method, {{"name", "disk"}, {"num_blocks", 100}}), rpc::code::invalid_params);
-        EXPECT_EQ(code_of(method, {{"name", "disk"}, {"num_blocks", 100}, {"block_size", 512}, {"md_size", 0},
-                                   {"dif_type", 0}, {"dif_pi_format", 0}, {"dif_is_head_of_md", false}}),
+        EXPECT_EQ(code_of(method, {{"name", "disk"},
+                                   {"num_blocks", 100},
+                                   {"block_size", 512},
+                                   {"md_size", 0},
+                                   {"dif_type", 0},
+                                   {"dif_pi_format", 0},
+                                   {"dif_is_head_of_md", false}}),
                   0);
         EXPECT_EQ(code_of(method, {{"name", "disk2"}, {"num_blocks", uint64_t{1} << 55}, {"block_size", 512}}),
                   rpc::code::invalid_params);
@@ -107,8 +110,7 @@ TEST_F(ModulesRpcTest, WhatIsNotSupportedIsRefusedByName) {
 }
 
 TEST_F(ModulesRpcTest, NullIsMadeResizedAndRemoved) {
-    EXPECT_EQ(*call("bdev_null_create", {{"name", "null"}, {"num_blocks", 204800}, {"block_size", 512}}),
-              Json("null"));
+    EXPECT_EQ(*call("bdev_null_create", {{"name", "null"}, {"num_blocks", 204800}, {"block_size", 512}}), Json("null"));
     EXPECT_EQ(*call("bdev_null_resize", {{"name", "null"}, {"new_size", 200}}), Json(true));
     EXPECT_EQ(devices_.find("null")->block_count(), 409600U);
     EXPECT_EQ(code_of("bdev_null_resize", {{"name", "null"}, {"new_size", 199}}), rpc::code::invalid_params);
@@ -168,16 +170,38 @@ TEST_F(ModulesRpcTest, FilesAreMadeByEitherName) {
 TEST_F(ModulesRpcTest, EverythingComesBackFromItsConfiguration) {
     const std::string uuid = "6ba7b810-9dad-11d1-80b4-00c04fd430c8";
     ASSERT_TRUE(call("bdev_malloc_create", {{"num_blocks", 100}, {"block_size", 512}, {"uuid", uuid}}).has_value());
-    ASSERT_TRUE(call("bdev_malloc_create", {{"name", "ram"}, {"num_blocks", 100}, {"block_size", 512},
-                                            {"physical_block_size", 4096}, {"optimal_io_boundary", 8}}));
-    ASSERT_TRUE(call("bdev_null_create", {{"name", "null"}, {"num_blocks", 2048}, {"block_size", 512},
-                                          {"preferred_write_granularity", 8}, {"preferred_write_alignment", 8},
+    ASSERT_TRUE(call("bdev_malloc_create", {{"name", "ram"},
+                                            {"num_blocks", 100},
+                                            {"block_size", 512},
+                                            {"physical_block_size", 4096},
+                                            {"optimal_io_boundary", 8}}));
+    ASSERT_TRUE(call("bdev_null_create", {{"name", "null"},
+                                          {"num_blocks", 2048},
+                                          {"block_size", 512},
+                                          {"preferred_write_granularity", 8},
+                                          {"preferred_write_alignment", 8},
                                           {"preferred_unmap_granularity", 16}}));
     ASSERT_TRUE(call("bdev_null_resize", {{"name", "null"}, {"new_size", 2}}));
-    ASSERT_TRUE(call("bdev_aio_create", {{"name", "aio"}, {"filename", make_file("aio", 1 << 20)},
-                                         {"block_size", 4096}, {"readonly", true}, {"direct", false}}));
+    ASSERT_TRUE(call("bdev_aio_create", {{"name", "aio"},
+                                         {"filename", make_file("aio", 1 << 20)},
+                                         {"block_size", 4096},
+                                         {"readonly", true},
+                                         {"direct", false}}));
     ASSERT_TRUE(call("bdev_uring_create", {{"name", "uring"}, {"filename", make_file("uring", 1 << 20)}}));
     expect_comes_back_from_its_configuration();
+}
+
+TEST_F(ModulesRpcTest, EarlierNamesOfMethodsWork) {
+    EXPECT_EQ(*call("construct_malloc_bdev", {{"num_blocks", 100}, {"block_size", 512}, {"numa_id", 0}}),
+              Json("Malloc0"));
+    EXPECT_EQ(*call("delete_malloc_bdev", {{"name", "Malloc0"}}), Json(true));
+    EXPECT_EQ(*call("construct_null_bdev", {{"name", "null"}, {"num_blocks", 100}, {"block_size", 512}}), Json("null"));
+    EXPECT_EQ(*call("delete_null_bdev", {{"name", "null"}}), Json(true));
+    for (const std::string word : {"aio", "uring"}) {
+        const Json params = {{"name", "disk"}, {"filename", make_file("disk", 4096)}};
+        EXPECT_EQ(*call("construct_" + word + "_bdev", params), Json("disk"));
+        EXPECT_EQ(*call("delete_" + word + "_bdev", {{"name", "disk"}}), Json(true));
+    }
 }
 
 TEST_F(ModulesRpcTest, ParametersHaveTheNamesAndTypesOfTheField) {

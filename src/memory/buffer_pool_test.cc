@@ -27,8 +27,7 @@ std::unique_ptr<BufferCache> make_cache(BufferPool& pool, uint32_t reserve) {
 
 // Buffers of a request that waits; notes the order in which they are granted.
 struct Request {
-    Request(size_t count, std::vector<const Request*>& granted_in_order)
-        : buffers(count), order(granted_in_order) {
+    Request(size_t count, std::vector<const Request*>& granted_in_order) : buffers(count), order(granted_in_order) {
         waiter.self = this;
         waiter.into = buffers;
         waiter.granted = [](BufferWaiter& granted) {
@@ -281,7 +280,9 @@ void lose_a_buffer() {
     cache->take(buffer);
 }
 
-TEST(BufferCacheDeathTest, ABufferMustComeBackBeforeTheCacheGoes) { EXPECT_DEATH(lose_a_buffer(), "outstanding_ == 0"); }
+TEST(BufferCacheDeathTest, ABufferMustComeBackBeforeTheCacheGoes) {
+    EXPECT_DEATH(lose_a_buffer(), "outstanding_ == 0");
+}
 
 }  // namespace
 }  // namespace weft

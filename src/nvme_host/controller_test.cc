@@ -240,6 +240,33 @@ TEST(Controller, IsLostWhenTheConnectionEnds) {
     EXPECT_EQ(lost, 1);
 }
 
+TEST(Controller, MayBeLeftFromWhereItsLossIsTold) {
+    TestWorld world;
+    bool is_over = false;
+    std::unique_ptr<Controller> kept;
+    std::unique_ptr<tcp::ConnectionGroup> group;
+    const auto leave = [&]() -> Task<void> {
+        co_await kept->disconnect();
+        kept.reset();
+        co_await yield();
+        group.reset();
+        is_over = true;
+    };
+    ControllerOptions options = world.options();
+    options.on_lost = [&leave](const Error&) { spawn(leave()); };
+    const auto connected = world.run<bool>([&]() -> Task<bool> {
+        group = std::move(*tcp::ConnectionGroup::create(Thread::current()));
+        auto controller = co_await Controller::connect(*group, options);
+        if (!controller) co_return false;
+        kept = std::move(*controller);
+        const auto qpair = co_await kept->create_io_qpair(*group);
+        co_return qpair.has_value();
+    });
+    ASSERT_TRUE(connected);
+    world.target->close_all();
+    EXPECT_TRUE(world.run_until([&is_over] { return is_over; }));
+}
+
 TEST(Controller, ReportsEventsAndAsksForMore) {
     TestWorld world;
     std::vector<nvme::AsyncEvent> events;

@@ -20,7 +20,8 @@ nvme::DiscoveryLogEntry describe(const Subsystem& subsystem, const Subsystem::Li
     entry.trtype = nvme::TransportType::tcp;
     entry.adrfam = address.adrfam == "IPv6" ? nvme::AddressFamily::ipv6 : nvme::AddressFamily::ipv4;
     entry.subtype = subsystem.identity().is_discovery ? nvme::SubsystemType::current_discovery : nvme::SubsystemType::nvm;
-    entry.treq = nvme::DiscoveryLogEntry::secure_channel_not_required |
+    // "Not specified": libnvme takes "not required" for a wish and asks the kernel for TLS.
+    entry.treq = nvme::DiscoveryLogEntry::secure_channel_not_specified |
                  nvme::DiscoveryLogEntry::sq_flow_control_disable;
     entry.portid = port_id;
     entry.cntlid = nvme::cntlid_dynamic;

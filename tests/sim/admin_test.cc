@@ -64,6 +64,8 @@ TEST(Admin, DiscoveryNamesTheAddressThatWasUsed) {
         for (const auto& entry : log->entries) {
             EXPECT_EQ(nvme::ascii_of(entry.traddr), rig.target_address().host);
             EXPECT_EQ(entry.cntlid, nvme::cntlid_dynamic);
+            // libnvme asks the kernel for TLS when it reads anything else.
+            EXPECT_EQ(entry.treq & 3, nvme::DiscoveryLogEntry::secure_channel_not_specified);
         }
     });
 }

@@ -16,7 +16,7 @@
 # case_passed NAME TENTHS-OF-A-SECOND and case_failed NAME.
 # shellcheck shell=bash disable=SC2154
 
-vm_boot_limit=${WEFT_VM_BOOT_LIMIT:-120} # seconds
+vm_boot_limit=${WEFT_VM_BOOT_LIMIT:-300} # seconds
 vm_case_limit=${WEFT_VM_CASE_LIMIT:-300}
 vm_pid=''
 

@@ -49,9 +49,7 @@ struct FileChannel::Work : env::FileOperation {
             work.channel.on_step_done(work);
         };
     }
-    static Work& of(Request& request) {
-        return *std::launder(reinterpret_cast<Work*>(request.module_data.data()));
-    }
+    static Work& of(Request& request) { return *std::launder(reinterpret_cast<Work*>(request.module_data.data())); }
     // What was read or written before the operation that is going on.
     [[nodiscard]] uint64_t moved() const { return offset - channel.offset_of(request); }
 

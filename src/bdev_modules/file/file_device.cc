@@ -52,8 +52,8 @@ Result<std::unique_ptr<env::File>> open_file(env::Files& files, const FileOption
 Result<uint64_t> blocks_in(uint64_t size_bytes, uint32_t block_bytes, const std::string& filename) {
     const uint64_t block_count = size_bytes / block_bytes;
     if (block_count > 0) return block_count;
-    return fail(Errc::invalid_argument, fmt::format("{} has {} bytes: not one block of {}", log::quoted(filename),
-                                                    size_bytes, block_bytes));
+    return fail(Errc::invalid_argument,
+                fmt::format("{} has {} bytes: not one block of {}", log::quoted(filename), size_bytes, block_bytes));
 }
 
 Result<Opened> open_and_ask(env::Environment& environment, const FileOptions& options) {
@@ -79,9 +79,7 @@ FileDevice::FileDevice(FileOptions options, Uuid uuid, const Geometry& geometry,
 
 FileDevice::~FileDevice() = default;
 
-std::string_view FileDevice::product_name() const {
-    return options_.kind == FileKind::aio ? "AIO disk" : "URING bdev";
-}
+std::string_view FileDevice::product_name() const { return options_.kind == FileKind::aio ? "AIO disk" : "URING bdev"; }
 
 bool FileDevice::supports(Op op) const {
     switch (op) {
@@ -160,9 +158,10 @@ void FileDevice::note_truncated() {
 
 void FileDevice::note_flush_failed(Errc error) {
     if (flush_failed_.exchange(true, std::memory_order_acq_rel)) return;
-    WEFT_ERRLOG("bdev {}: {} could not be synced ({}): acknowledged writes may be lost. Every flush fails until the "
-                "bdev is deleted and created again",
-                name(), log::quoted(options_.filename), weft::describe(error));
+    WEFT_ERRLOG(
+        "bdev {}: {} could not be synced ({}): acknowledged writes may be lost. Every flush fails until the "
+        "bdev is deleted and created again",
+        name(), log::quoted(options_.filename), weft::describe(error));
 }
 
 void FileDevice::note_missing(env::FileOperation::Kind kind) {
@@ -188,8 +187,7 @@ Task<Result<Device*>> create_file_device(Registry& registry, FileOptions options
                                .block_count = *block_count,
                                .alignment_bytes = opened->file->alignment_bytes(),
                                .has_write_cache = true};
-    co_return registry.add(
-        std::make_unique<FileDevice>(std::move(options), uuid, geometry, std::move(opened->file)));
+    co_return registry.add(std::make_unique<FileDevice>(std::move(options), uuid, geometry, std::move(opened->file)));
 }
 
 }  // namespace weft::bdev

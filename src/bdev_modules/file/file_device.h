@@ -55,7 +55,7 @@ public:
 
     // What channels found out. Any thread.
     void note_failure(Op op, Errc error);  // logged once for each op
-    void note_truncated();                 // logged once
+    void note_truncated();  // logged once
     void note_flush_failed(Errc error);
     [[nodiscard]] bool has_flush_failed() const { return flush_failed_.load(std::memory_order_acquire); }
     // The file system has no such call: what it would do is done by writing zeroes.
@@ -77,7 +77,7 @@ private:
     std::atomic<bool> flush_failed_{false};
     std::atomic<bool> truncated_{false};
     std::atomic<uint32_t> missing_{0};  // a bit for each kind
-    std::atomic<uint32_t> failures_{0}; // a bit for each op
+    std::atomic<uint32_t> failures_{0};  // a bit for each op
 };
 
 // Opens the file and adds a device. App thread. Errors: already_exists, invalid_argument, busy (in use by another

@@ -42,8 +42,8 @@ protected:
         return world_->run(create_file_device(registry_, std::move(options)));
     }
     Device& create(uint64_t bytes, uint32_t block_bytes, std::optional<bool> direct = {}) {
-        auto made = create({.name = "disk", .filename = make_file("disk", bytes), .block_bytes = block_bytes,
-                            .direct = direct});
+        auto made = create(
+            {.name = "disk", .filename = make_file("disk", bytes), .block_bytes = block_bytes, .direct = direct});
         if (!made) ADD_FAILURE() << made.error().message;
         return **made;
     }
@@ -218,8 +218,13 @@ TEST_P(FileTest, HasAUuidOfItsFile) {
 TEST_P(FileTest, WritesTheCallThatMakesItAgain) {
     const Uuid uuid = *Uuid::parse("6ba7b810-9dad-11d1-80b4-00c04fd430c8");
     const std::string path = make_file("disk", 8192);
-    const Device* aio = *create({.name = "disk", .filename = path, .block_bytes = 4096, .read_only = true,
-                                 .direct = false, .fallocate = false, .uuid = uuid});
+    const Device* aio = *create({.name = "disk",
+                                 .filename = path,
+                                 .block_bytes = 4096,
+                                 .read_only = true,
+                                 .direct = false,
+                                 .fallocate = false,
+                                 .uuid = uuid});
     const std::string other_path = make_file("other", 8192);
     const Device* uring = *create({.name = "other", .filename = other_path, .kind = FileKind::uring});
     Json entries = Json::array();
@@ -230,9 +235,8 @@ TEST_P(FileTest, WritesTheCallThatMakesItAgain) {
               R"({"method":"bdev_aio_create","params":{"name":"disk","filename":")" + path +
                   R"(","block_size":4096,"uuid":"6ba7b810-9dad-11d1-80b4-00c04fd430c8","direct":false,)"
                   R"("readonly":true,"fallocate":false}})");
-    EXPECT_EQ(dump_json(entries[1]),
-              R"({"method":"bdev_uring_create","params":{"name":"other","filename":")" + other_path +
-                  R"(","uuid":")" + uring->uuid().to_string() + R"("}})");
+    EXPECT_EQ(dump_json(entries[1]), R"({"method":"bdev_uring_create","params":{"name":"other","filename":")" +
+                                         other_path + R"(","uuid":")" + uring->uuid().to_string() + R"("}})");
     EXPECT_EQ(aio->product_name(), "AIO disk");
     EXPECT_EQ(uring->product_name(), "URING bdev");
     Json specific = Json::object();

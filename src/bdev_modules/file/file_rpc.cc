@@ -82,9 +82,12 @@ Task<Result<Json>> rescan(Registry& devices, std::string name, bool (*is_ours)(c
 }
 
 template <FileKind kind>
-void add_delete_and_rescan(rpc::Registry& methods, Registry& devices, const std::string& prefix) {
+void add_delete_and_rescan(rpc::Registry& methods, Registry& devices, const std::string& word) {
+    const std::string prefix = "bdev_" + word;
     methods.add<FileName>(
-        {.name = prefix + "_delete", .text = "Removes the bdev; the file stays"},
+        {.name = prefix + "_delete",
+         .text = "Removes the bdev; the file stays",
+         .aliases = {"delete_" + word + "_bdev"}},
         [&devices](FileName params) { return remove_by_rpc(devices, std::move(params.name), is_file<kind>); });
     methods.add<FileName>(
         {.name = prefix + "_rescan", .text = "Takes over the size that the file has now"},
@@ -94,32 +97,36 @@ void add_delete_and_rescan(rpc::Registry& methods, Registry& devices, const std:
 }  // namespace
 
 void add_file_methods(rpc::Registry& methods, Registry& devices, bool is_concurrent) {
-    methods.add<AioCreate>(
-        {.name = "bdev_aio_create", .text = "Makes a bdev of a file or a block device", .result = "string: its name"},
-        [&devices, is_concurrent](AioCreate params) {
-            return create(devices, {.name = std::move(params.name),
-                                    .filename = std::move(params.filename),
-                                    .kind = FileKind::aio,
-                                    .block_bytes = params.block_size,
-                                    .read_only = params.readonly,
-                                    .direct = params.direct,
-                                    .fallocate = params.fallocate,
-                                    .uuid = params.uuid.value_or(Uuid()),
-                                    .is_concurrent = is_concurrent});
-        });
-    methods.add<UringCreate>(
-        {.name = "bdev_uring_create", .text = "The same as bdev_aio_create", .result = "string: its name"},
-        [&devices, is_concurrent](UringCreate params) {
-            return create(devices, {.name = std::move(params.name),
-                                    .filename = std::move(params.filename),
-                                    .kind = FileKind::uring,
-                                    .block_bytes = params.block_size,
-                                    .direct = params.direct,
-                                    .uuid = params.uuid.value_or(Uuid()),
-                                    .is_concurrent = is_concurrent});
-        });
-    add_delete_and_rescan<FileKind::aio>(methods, devices, "bdev_aio");
-    add_delete_and_rescan<FileKind::uring>(methods, devices, "bdev_uring");
+    methods.add<AioCreate>({.name = "bdev_aio_create",
+                            .text = "Makes a bdev of a file or a block device",
+                            .aliases = {"construct_aio_bdev"},
+                            .result = "string: its name"},
+                           [&devices, is_concurrent](AioCreate params) {
+                               return create(devices, {.name = std::move(params.name),
+                                                       .filename = std::move(params.filename),
+                                                       .kind = FileKind::aio,
+                                                       .block_bytes = params.block_size,
+                                                       .read_only = params.readonly,
+                                                       .direct = params.direct,
+                                                       .fallocate = params.fallocate,
+                                                       .uuid = params.uuid.value_or(Uuid()),
+                                                       .is_concurrent = is_concurrent});
+                           });
+    methods.add<UringCreate>({.name = "bdev_uring_create",
+                              .text = "The same as bdev_aio_create",
+                              .aliases = {"construct_uring_bdev"},
+                              .result = "string: its name"},
+                             [&devices, is_concurrent](UringCreate params) {
+                                 return create(devices, {.name = std::move(params.name),
+                                                         .filename = std::move(params.filename),
+                                                         .kind = FileKind::uring,
+                                                         .block_bytes = params.block_size,
+                                                         .direct = params.direct,
+                                                         .uuid = params.uuid.value_or(Uuid()),
+                                                         .is_concurrent = is_concurrent});
+                             });
+    add_delete_and_rescan<FileKind::aio>(methods, devices, "aio");
+    add_delete_and_rescan<FileKind::uring>(methods, devices, "uring");
 }
 
 }  // namespace weft::bdev

@@ -27,7 +27,8 @@ public:
     };
 
     // A region holds 2^`region_shift` bytes or blocks.
-    RangeLocks(uint32_t region_shift, bool is_concurrent) : region_shift_(region_shift), is_concurrent_(is_concurrent) {}
+    RangeLocks(uint32_t region_shift, bool is_concurrent)
+        : region_shift_(region_shift), is_concurrent_(is_concurrent) {}
     ~RangeLocks();
 
     // True when the request may start. False: one that came earlier is in its way; ask may_start() again.

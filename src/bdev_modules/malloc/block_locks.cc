@@ -11,7 +11,7 @@ namespace weft::bdev {
 
 namespace {
 constexpr uint32_t granule_bytes_min = 4096;
-// A writer has a word for the time of a copy, and until his reactor comes by again: some ten microseconds.
+// A writer has a word for the time of a copy.
 constexpr uint32_t looks_at_writer = 256;
 }  // namespace
 
@@ -71,8 +71,8 @@ bool BlockLocks::lend(Range range) {
 void BlockLocks::end_lend(Range range) {
     for (uint64_t granule = range.first; granule < range.end; ++granule) {
         Word& word = word_of(granule);
-        const uint32_t before = is_concurrent_ ? word.fetch_sub(1, std::memory_order_release)
-                                               : word.load(std::memory_order_relaxed);
+        const uint32_t before =
+            is_concurrent_ ? word.fetch_sub(1, std::memory_order_release) : word.load(std::memory_order_relaxed);
         WEFT_ASSERT((before & readers) > 0);
         if (!is_concurrent_) word.store(before - 1, std::memory_order_relaxed);
     }

@@ -2,8 +2,9 @@
 // The only shared state of the data path.
 //
 // A word stands for a granule of 4 KiB (or one block, if that is larger) and for others that many granules further
-// on. It counts readers, or says that a writer has it. Nobody waits while he holds one: a writer takes all words of
-// his range or none, and leaves it to the caller to try again; a reader looks again for some microseconds.
+// on. It counts readers, or says that a writer has it. A writer takes all words of his range or none, has them for
+// the time of a copy, and leaves it to the caller to try again; a reader looks again for some microseconds. So whoever
+// is waited for waits for nobody.
 //
 // So that readers who follow one another without a gap do not keep a writer out for ever, a writer who is refused
 // leaves a number of refusals in the word: so many lent reads are refused in turn, and go on as copies, which have

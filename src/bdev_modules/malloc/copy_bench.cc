@@ -28,6 +28,15 @@ std::byte* disk() {
 
 enum class Fence { none, per_copy, per_block, locked_per_block };
 
+// What a write through the cache costs under a lock.
+void cached_locked(std::byte* to, const std::byte* from, size_t bytes) {
+    static std::atomic<uint32_t> word{0};
+    uint32_t expected = 0;
+    word.compare_exchange_strong(expected, 1, std::memory_order_acquire);
+    std::memcpy(to, from, bytes);
+    word.store(0, std::memory_order_release);
+}
+
 template <Fence fence>
 void stream(std::byte* to, const std::byte* from, size_t bytes) {
     static std::atomic<uint32_t> word{0};
@@ -70,6 +79,7 @@ void write_cold(benchmark::State& state, void (*copy)(std::byte*, const std::byt
 void sizes(benchmark::internal::Benchmark* bench) { bench->Arg(512)->Arg(4096)->Arg(16384)->Arg(131072); }
 
 BENCHMARK_CAPTURE(write_cold, memcpy, cached)->Apply(sizes);
+BENCHMARK_CAPTURE(write_cold, memcpy_locked, cached_locked)->Apply(sizes);
 BENCHMARK_CAPTURE(write_cold, streaming_no_fence, stream<Fence::none>)->Apply(sizes);
 BENCHMARK_CAPTURE(write_cold, streaming_fence_per_copy, stream<Fence::per_copy>)->Apply(sizes);
 BENCHMARK_CAPTURE(write_cold, streaming_fence_per_block, stream<Fence::per_block>)->Apply(sizes);

@@ -20,8 +20,10 @@ protected:
     Progress start(Request& request) override;
 
 private:
-    // How much is changed under locks at a time, and zeroed in one turn.
-    static constexpr uint64_t step_bytes_max = uint64_t{1} << 20;
+    // How much is changed under locks at a time: some ten microseconds.
+    static constexpr uint64_t locked_bytes_max = uint64_t{128} << 10;
+    // How much is zeroed in one turn.
+    static constexpr uint64_t zeroed_bytes_max = uint64_t{1} << 20;
     struct Zeroing;
     class Chores;
 
@@ -31,13 +33,11 @@ private:
     Progress copy_out(Request& request, Copy copy);
     Progress write(Request& request);
     Progress start_zeroing(Request& request);
-    bool lock(uint64_t offset, uint64_t bytes);
-    void settle();
+    uint64_t zero(uint64_t offset, uint64_t bytes);
     uint32_t do_chores();
 
     MallocDevice& device_;
     BlockLocks& locks_;
-    BlockLocks::Range unsettled_;  // written, still locked
     IntrusiveList<Request, &Request::link> zeroing_;
     std::unique_ptr<Chores> chores_;
 };

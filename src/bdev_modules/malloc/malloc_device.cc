@@ -141,10 +141,8 @@ Task<void> MallocDevice::close() {
 }
 
 void MallocDevice::write_config(Json& entries) const {
-    Json params = {{"name", name()},
-                   {"num_blocks", block_count()},
-                   {"block_size", block_bytes()},
-                   {"uuid", uuid().to_string()}};
+    Json params = {
+        {"name", name()}, {"num_blocks", block_count()}, {"block_size", block_bytes()}, {"uuid", uuid().to_string()}};
     if (options_.physical_block_bytes != 0) params["physical_block_size"] = options_.physical_block_bytes;
     if (options_.optimal_boundary_blocks != 0) params["optimal_io_boundary"] = options_.optimal_boundary_blocks;
     entries.push_back({{"method", "bdev_malloc_create"}, {"params", std::move(params)}});
@@ -157,9 +155,10 @@ Task<Result<Device*>> create_malloc_device(Registry& registry, MallocOptions opt
     const uint64_t available = co_await offload([&environment] { return available_memory(environment.files()); });
     const uint64_t promised = promised_memory(registry);
     if (options.pretouch && (promised > available || size_bytes > available - promised)) {
-        co_return fail(Errc::no_memory, fmt::format("a RAM disk of {} bytes: the system has {} bytes of memory left, {} "
-                                                    "of them promised to other RAM disks",
-                                                    size_bytes, available, promised));
+        co_return fail(Errc::no_memory,
+                       fmt::format("a RAM disk of {} bytes: the system has {} bytes of memory left, {} "
+                                   "of them promised to other RAM disks",
+                                   size_bytes, available, promised));
     }
     if (options.name.empty()) options.name = free_name(registry);
     Uuid uuid = options.uuid;

@@ -39,7 +39,7 @@ struct MallocCreate {
             rpc::optional("dif_type", &MallocCreate::dif_type, "Protection information is not supported: 0"),
             rpc::optional("dif_is_head_of_md", &MallocCreate::dif_is_head_of_md, "Without meaning"),
             rpc::optional("dif_pi_format", &MallocCreate::dif_pi_format, "Without meaning"),
-            rpc::optional("numa_id", &MallocCreate::numa_id, "A choice of node is not supported: -1"));
+            rpc::optional("numa_id", &MallocCreate::numa_id, "Accepted: the system chooses the node"));
     }
 };
 
@@ -50,8 +50,8 @@ struct MallocDelete {
 
 Task<Result<Json>> create(Registry& devices, MallocCreate params, bool is_concurrent) {
     if (params.md_size != 0) co_return fail(Errc::invalid_argument, "md_size: metadata is not supported");
-    if (params.dif_type != 0) co_return fail(Errc::invalid_argument, "dif_type: protection information is not supported");
-    if (params.numa_id != -1) co_return fail(Errc::invalid_argument, "numa_id: a choice of node is not supported");
+    if (params.dif_type != 0)
+        co_return fail(Errc::invalid_argument, "dif_type: protection information is not supported");
     if (params.name && params.name->empty()) co_return fail(Errc::invalid_argument, "name: empty");
     if (params.block_size != 0 && params.physical_block_size % params.block_size != 0) {
         co_return fail(Errc::invalid_argument, "physical_block_size: not a multiple of block_size");
@@ -75,12 +75,14 @@ void add_malloc_methods(rpc::Registry& methods, Registry& devices, bool is_concu
     methods.add<MallocCreate>(
         {.name = "bdev_malloc_create",
          .text = "Makes a RAM disk; its memory is taken from the system in the background",
+         .aliases = {"construct_malloc_bdev"},
          .result = "string: its name"},
         [&devices, is_concurrent](MallocCreate params) { return create(devices, std::move(params), is_concurrent); });
-    methods.add<MallocDelete>({.name = "bdev_malloc_delete", .text = "Removes a RAM disk; what it held is lost"},
-                              [&devices](MallocDelete params) {
-                                  return remove_by_rpc(devices, std::move(params.name), is_malloc);
-                              });
+    methods.add<MallocDelete>(
+        {.name = "bdev_malloc_delete",
+         .text = "Removes a RAM disk; what it held is lost",
+         .aliases = {"delete_malloc_bdev"}},
+        [&devices](MallocDelete params) { return remove_by_rpc(devices, std::move(params.name), is_malloc); });
 }
 
 }  // namespace weft::bdev

@@ -1,5 +1,7 @@
 #include "bdev_modules/null/null_device.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -49,11 +51,12 @@ protected:
 }  // namespace
 
 NullDevice::NullDevice(NullOptions options, Uuid uuid)
-    : Device(options.name, uuid,
-             {.block_bytes = options.block_bytes,
-              .block_count = options.block_count,
-              .optimal_blocks = std::max(options.optimal_write_blocks, options.physical_block_bytes / options.block_bytes),
-              .unmap_blocks = std::max(options.unmap_blocks, 1U)}),
+    : Device(
+          options.name, uuid,
+          {.block_bytes = options.block_bytes,
+           .block_count = options.block_count,
+           .optimal_blocks = std::max(options.optimal_write_blocks, options.physical_block_bytes / options.block_bytes),
+           .unmap_blocks = std::max(options.unmap_blocks, 1U)}),
       options_(std::move(options)) {}
 
 bool NullDevice::supports(Op op) const {
@@ -72,15 +75,16 @@ Result<std::unique_ptr<IoChannel>> NullDevice::make_channel() { return std::make
 
 Result<void> NullDevice::resize(uint64_t block_count) {
     WEFT_TRY(check_size(block_bytes(), block_count));
+    if (block_count < this->block_count()) {
+        return fail(Errc::invalid_argument, fmt::format("new_size: bdev {} has more already", name()));
+    }
     set_block_count(block_count);
     return {};
 }
 
 void NullDevice::write_config(Json& entries) const {
-    Json params = {{"name", name()},
-                   {"num_blocks", block_count()},
-                   {"block_size", block_bytes()},
-                   {"uuid", uuid().to_string()}};
+    Json params = {
+        {"name", name()}, {"num_blocks", block_count()}, {"block_size", block_bytes()}, {"uuid", uuid().to_string()}};
     if (options_.physical_block_bytes != 0) params["physical_block_size"] = options_.physical_block_bytes;
     if (options_.optimal_write_blocks != 0) params["optimal_write_size"] = options_.optimal_write_blocks;
     if (options_.unmap_blocks != 0) params["preferred_unmap_granularity"] = options_.unmap_blocks;

@@ -6,6 +6,7 @@
 
 #include "bdev/device.h"
 #include "bdev/registry.h"
+#include "bdev/zeroes.h"
 #include "reactor/task.h"
 
 namespace weft::bdev {
@@ -27,9 +28,11 @@ public:
     [[nodiscard]] std::string_view product_name() const override { return "Null disk"; }
     [[nodiscard]] bool supports(Op op) const override;
     [[nodiscard]] bool consumes_data_inline() const override { return true; }
+    [[nodiscard]] bool lends(uint64_t blocks) const override { return blocks <= zeroes_bytes / block_bytes(); }
     void write_config(Json& entries) const override;
 
-    // App thread; call Registry::notify_resized after it. Errors: invalid_argument.
+    // App thread; call Registry::notify_resized after it. It only grows: what lends must have what was in range when
+    // a command came. Errors: invalid_argument.
     Result<void> resize(uint64_t block_count);
 
 protected:

@@ -46,6 +46,8 @@ TEST_F(NullTest, LendsZeroesUpToAMegabyte) {
         EXPECT_EQ(lent->size(), zeroes_bytes);
         EXPECT_TRUE(is_zero(*lent));
         EXPECT_TRUE(client.channel().lend(999, 1).has_value());
+        EXPECT_TRUE(client.device().lends(256));
+        EXPECT_FALSE(client.device().lends(257));
         EXPECT_FALSE(client.channel().lend(3, 257).has_value());
         EXPECT_FALSE(client.channel().lend(1000, 1).has_value());
         EXPECT_FALSE(client.channel().lend(1, UINT64_MAX).has_value());
@@ -72,6 +74,7 @@ TEST_F(NullTest, ChangesItsSize) {
     EXPECT_EQ(client.write(100, 1, one), Status::success);
     world_.as(world_.app(), [&] { EXPECT_FALSE(device->resize(0).has_value()); });
     world_.as(world_.app(), [&] { EXPECT_FALSE(device->resize(UINT64_MAX).has_value()); });
+    world_.as(world_.app(), [&] { EXPECT_FALSE(device->resize(199).has_value()) << "it may be lent"; });
     EXPECT_EQ(device->block_count(), 200U);
 }
 

@@ -1,7 +1,5 @@
 #include "bdev_modules/null/null_rpc.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <optional>
 
@@ -108,12 +106,7 @@ Task<Result<Json>> resize(Registry& devices, NullResize params) {
     if (params.new_size_mib > device_bytes_max / mebibyte) {
         co_return fail(Errc::invalid_argument, "new_size: more than 2^63 bytes");
     }
-    const uint64_t block_count = params.new_size_mib * mebibyte / device->block_bytes();
-    if (block_count < device->block_count()) {
-        co_return fail(Errc::invalid_argument,
-                       fmt::format("new_size: {} MiB is less than the bdev has", params.new_size_mib));
-    }
-    WEFT_CO_TRY(device->resize(block_count));
+    WEFT_CO_TRY(device->resize(params.new_size_mib * mebibyte / device->block_bytes()));
     devices.notify_resized(*device);
     co_return Json(true);
 }
@@ -123,10 +116,11 @@ Task<Result<Json>> resize(Registry& devices, NullResize params) {
 void add_null_methods(rpc::Registry& methods, Registry& devices) {
     methods.add<NullCreate>({.name = "bdev_null_create",
                              .text = "Makes a bdev that keeps nothing and reads as zero",
+                             .aliases = {"construct_null_bdev"},
                              .result = "string: its name"},
                             [&devices](NullCreate params) { return create(devices, std::move(params)); });
     methods.add<NullDelete>(
-        {.name = "bdev_null_delete", .text = "Removes a null bdev"},
+        {.name = "bdev_null_delete", .text = "Removes a null bdev", .aliases = {"delete_null_bdev"}},
         [&devices](NullDelete params) { return remove_by_rpc(devices, std::move(params.name), is_null); });
     methods.add<NullResize>({.name = "bdev_null_resize", .text = "Makes a null bdev larger"},
                             [&devices](NullResize params) { return resize(devices, std::move(params)); });

@@ -213,6 +213,7 @@ void Connection::end() {
 
 Task<void> Connection::close() {
     WEFT_ASSERT(thread().is_current());
+    co_await yield();  // from the loop: whoever was told, within poll(), that all is lost may want to close
     protocol_.fail_connection({Errc::cancelled, "the connection was closed"});
     protocol_.lost();
     if (state_ == State::lingering) {

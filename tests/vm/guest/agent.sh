@@ -78,7 +78,7 @@ run_case() {
 all() {
     ask hello || exit 1
     if [ -d /host/weft ]; then cp -r /host/weft "$WEFT_BIN"; fi
-    modprobe -a nvme-tcp ext4 xfs
+    modprobe nvme-tcp
     nvme gen-hostnqn >/etc/nvme/hostnqn
     sed 's/.*uuid://' /etc/nvme/hostnqn >/etc/nvme/hostid
     setup
