@@ -7,9 +7,9 @@ namespace weft {
 
 }  // namespace weft
 
-#define WEFT_ASSERT(condition)                                              \
-    do {                                                                    \
-        if (!(condition)) [[unlikely]] {                                    \
-            ::weft::assertion_failed(#condition, __FILE__, __LINE__);       \
-        }                                                                   \
+#define WEFT_ASSERT(condition)                                        \
+    do {                                                              \
+        if (!(condition)) [[unlikely]] {                              \
+            ::weft::assertion_failed(#condition, __FILE__, __LINE__); \
+        }                                                             \
     } while (false)

@@ -68,16 +68,16 @@ std::string quoted(std::string_view text, size_t size_max = 256);
 
 }  // namespace weft::log
 
-#define WEFT_LOG_AT(level, ...)                                                        \
+#define WEFT_LOG_AT(level, ...) \
     ::weft::log::write(level, ::weft::log::Place{__FILE__, __LINE__, __func__}, ::fmt::format(__VA_ARGS__))
 #define WEFT_ERRLOG(...) WEFT_LOG_AT(::weft::log::Level::error, __VA_ARGS__)
 #define WEFT_WARNLOG(...) WEFT_LOG_AT(::weft::log::Level::warning, __VA_ARGS__)
 #define WEFT_NOTICELOG(...) WEFT_LOG_AT(::weft::log::Level::notice, __VA_ARGS__)
-#define WEFT_INFOLOG(flag, ...)                                                        \
-    do {                                                                               \
-        if ((flag).is_set()) WEFT_LOG_AT(::weft::log::Level::info, __VA_ARGS__);       \
+#define WEFT_INFOLOG(flag, ...)                                                  \
+    do {                                                                         \
+        if ((flag).is_set()) WEFT_LOG_AT(::weft::log::Level::info, __VA_ARGS__); \
     } while (false)
-#define WEFT_DEBUGLOG(flag, ...)                                                       \
-    do {                                                                               \
-        if ((flag).is_set()) WEFT_LOG_AT(::weft::log::Level::debug, __VA_ARGS__);      \
+#define WEFT_DEBUGLOG(flag, ...)                                                  \
+    do {                                                                          \
+        if ((flag).is_set()) WEFT_LOG_AT(::weft::log::Level::debug, __VA_ARGS__); \
     } while (false)

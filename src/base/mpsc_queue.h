@@ -52,9 +52,7 @@ public:
     }
 
     // The consumer only: nothing was pushed that has not been popped.
-    [[nodiscard]] bool empty() const {
-        return tail_ == &stub_ && head_.load(std::memory_order_seq_cst) == &stub_;
-    }
+    [[nodiscard]] bool empty() const { return tail_ == &stub_ && head_.load(std::memory_order_seq_cst) == &stub_; }
 
 private:
     alignas(64) std::atomic<MpscNode*> head_;

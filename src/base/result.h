@@ -61,17 +61,17 @@ std::unexpected<Error> fail_errno(int number, std::string_view doing);
 }  // namespace weft
 
 // Returns from the function with the error of `expression`, a Result<void> or anything with .error().
-#define WEFT_TRY(expression)                                                          \
-    do {                                                                              \
-        if (auto weft_try_result = (expression); !weft_try_result) [[unlikely]] {     \
-            return std::unexpected(std::move(weft_try_result).error());               \
-        }                                                                             \
+#define WEFT_TRY(expression)                                                      \
+    do {                                                                          \
+        if (auto weft_try_result = (expression); !weft_try_result) [[unlikely]] { \
+            return std::unexpected(std::move(weft_try_result).error());           \
+        }                                                                         \
     } while (false)
 
 // The same inside a coroutine.
-#define WEFT_CO_TRY(expression)                                                       \
-    do {                                                                              \
-        if (auto weft_try_result = (expression); !weft_try_result) [[unlikely]] {     \
-            co_return std::unexpected(std::move(weft_try_result).error());            \
-        }                                                                             \
+#define WEFT_CO_TRY(expression)                                                   \
+    do {                                                                          \
+        if (auto weft_try_result = (expression); !weft_try_result) [[unlikely]] { \
+            co_return std::unexpected(std::move(weft_try_result).error());        \
+        }                                                                         \
     } while (false)

@@ -13,13 +13,16 @@ namespace weft::bdev {
 
 struct DeleteParams {
     std::string name;
-    static constexpr auto fields() { return rpc::fields(rpc::required("name", &DeleteParams::name, "Name of the device")); }
+    static constexpr auto fields() {
+        return rpc::fields(rpc::required("name", &DeleteParams::name, "Name of the device"));
+    }
 };
 
 // Errors: invalid_argument when any is asked for.
 inline Result<void> refuse_metadata(uint32_t md_size, int32_t dif_type, uint32_t dif_pi_format) {
     if (md_size == 0 && dif_type <= 0 && dif_pi_format == 0) return {};
-    return fail(Errc::invalid_argument, "metadata and protection information are not supported: md_size and dif_type must be 0");
+    return fail(Errc::invalid_argument,
+                "metadata and protection information are not supported: md_size and dif_type must be 0");
 }
 
 // The device of module type D with this name. Errors: no_such_device.
@@ -31,7 +34,8 @@ Result<D*> find_device(const Registry& devices, std::string_view name) {
 }
 
 template <class D>
-void add_delete_method(rpc::Registry& registry, Registry& devices, std::string name, std::string text, std::string alias) {
+void add_delete_method(rpc::Registry& registry, Registry& devices, std::string name, std::string text,
+                       std::string alias) {
     rpc::MethodSpec spec{.name = std::move(name), .text = std::move(text)};
     if (!alias.empty()) spec.aliases.push_back(std::move(alias));
     registry.add<DeleteParams>(std::move(spec), [&devices](DeleteParams params) -> Task<Result<Json>> {

@@ -38,9 +38,7 @@ public:
     size_t wait(Waiter& waiter, std::span<Ready> ready) { return wait_at_most(waiter, ready, 2 * ns_per_s); }
 
     // What is reported when nothing should be: 30 ms, or until the simulated world has come to rest.
-    size_t wait_in_vain(Waiter& waiter, std::span<Ready> ready) {
-        return wait_at_most(waiter, ready, 30 * ns_per_ms);
-    }
+    size_t wait_in_vain(Waiter& waiter, std::span<Ready> ready) { return wait_at_most(waiter, ready, 30 * ns_per_ms); }
 
     // Until `condition` holds, or for two seconds, or until the simulated world has come to rest.
     bool run_until(const std::function<bool()>& condition) {

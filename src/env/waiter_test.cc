@@ -75,7 +75,8 @@ protected:
             const Transfer transfer = receive(stream, 65536);
             received += transfer.bytes;
             return received == count;
-        })) << received << " of " << count;
+        })) << received
+            << " of " << count;
     }
 
     TestWorld world_{GetParam()};

@@ -80,9 +80,7 @@ BufferCache::~BufferCache() {
     pool_.give(free_);
 }
 
-bool BufferCache::take(std::span<std::byte*> buffers) {
-    return waiters_.empty() && take_for_sure(buffers);
-}
+bool BufferCache::take(std::span<std::byte*> buffers) { return waiters_.empty() && take_for_sure(buffers); }
 
 bool BufferCache::take_for_sure(std::span<std::byte*> buffers) {
     const size_t cached = std::min(buffers.size(), free_.size());

@@ -87,15 +87,14 @@ Task<void> connect_admin(Request& request, ConnectCommand command, ConnectData d
     qpair.has_flow_control = (command.cattr & ConnectCommand::disable_sq_flow_control) == 0;
     qpair.subsystem = group.subsystem(admission.subsystem_id);
     WEFT_ASSERT(qpair.subsystem != nullptr);
-    qpair.controller = &group.add_controller(std::make_unique<Controller>(
-        group, qpair,
-        ControllerIdentity{.uid = admission.uid,
-                           .cntlid = admission.cntlid,
-                           .hostnqn = host.nqn,
-                           .hostid = host.id,
-                           .listener = listener,
-                           .local = qpair.local_id()},
-        qpair.options(), command.kato));
+    qpair.controller = &group.add_controller(std::make_unique<Controller>(group, qpair,
+                                                                          ControllerIdentity{.uid = admission.uid,
+                                                                                             .cntlid = admission.cntlid,
+                                                                                             .hostnqn = host.nqn,
+                                                                                             .hostid = host.id,
+                                                                                             .listener = listener,
+                                                                                             .local = qpair.local_id()},
+                                                                          qpair.options(), command.kato));
     qpair.controller_group = &group;
     qpair.controller_uid = admission.uid;
     ++group.stats.admin_qpairs;

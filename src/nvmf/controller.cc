@@ -95,9 +95,7 @@ Status Controller::property_get(Request& request) {
         case nvme::property::cc: value = cc_.raw; break;
         case nvme::property::csts: value = csts_.raw; break;
         case nvme::property::nssr: value = 0; break;
-        case nvme::property::crto:
-            value = nvme::ReadyTimeouts{}.with(nvme::ReadyTimeouts::crwmt, 30).raw;
-            break;
+        case nvme::property::crto: value = nvme::ReadyTimeouts{}.with(nvme::ReadyTimeouts::crwmt, 30).raw; break;
         default: return status::invalid_field.with_dnr();
     }
     // Eight bytes of a property of four is an error (NVMe Base 2.0, 6.5); half of one of eight is not.

@@ -1,9 +1,10 @@
 // The discovery log page (NVMe Base 2.0, 5.16.1.23): which subsystems a host may reach, and where.
+#include "nvme/discovery.h"
+
 #include <algorithm>
 #include <charconv>
 
 #include "nvme/ascii.h"
-#include "nvme/discovery.h"
 #include "nvme/fabrics.h"
 #include "nvmf/controller.h"
 #include "nvmf/target.h"
@@ -19,10 +20,11 @@ nvme::DiscoveryLogEntry describe(const Subsystem& subsystem, const Subsystem::Li
     nvme::DiscoveryLogEntry entry;
     entry.trtype = nvme::TransportType::tcp;
     entry.adrfam = address.adrfam == "IPv6" ? nvme::AddressFamily::ipv6 : nvme::AddressFamily::ipv4;
-    entry.subtype = subsystem.identity().is_discovery ? nvme::SubsystemType::current_discovery : nvme::SubsystemType::nvm;
+    entry.subtype =
+        subsystem.identity().is_discovery ? nvme::SubsystemType::current_discovery : nvme::SubsystemType::nvm;
     // "Not specified": libnvme takes "not required" for a wish and asks the kernel for TLS.
-    entry.treq = nvme::DiscoveryLogEntry::secure_channel_not_specified |
-                 nvme::DiscoveryLogEntry::sq_flow_control_disable;
+    entry.treq =
+        nvme::DiscoveryLogEntry::secure_channel_not_specified | nvme::DiscoveryLogEntry::sq_flow_control_disable;
     entry.portid = port_id;
     entry.cntlid = nvme::cntlid_dynamic;
     entry.asqsz = static_cast<uint16_t>(std::min<uint32_t>(listener.transport->options().max_aq_depth, 0xFFFF));

@@ -73,8 +73,7 @@ Status plan_fabrics(Request& request, uint32_t sgl_bytes) {
             if (qpair.state == Qpair::State::enabled || qpair.is_connecting) return status::command_sequence_error;
             return take(request, TransferDirection::host_to_controller, sizeof(nvme::ConnectData), sgl_bytes);
         case FabricsType::property_get:
-        case FabricsType::property_set:
-            return qpair.is_admin() ? status::success : status::invalid_field.with_dnr();
+        case FabricsType::property_set: return qpair.is_admin() ? status::success : status::invalid_field.with_dnr();
         case FabricsType::disconnect: return status::success;
         default: return status::invalid_field.with_dnr();  // authentication was not asked for
     }
@@ -121,9 +120,7 @@ Status plan_command(Request& request, uint32_t sgl_bytes) {
     return request.qpair->is_admin() ? plan_admin(request, sgl_bytes) : plan_io(request, sgl_bytes);
 }
 
-bool uses_control_data(const Request& request) {
-    return request.command.is_fabrics() || request.qpair->is_admin();
-}
+bool uses_control_data(const Request& request) { return request.command.is_fabrics() || request.qpair->is_admin(); }
 
 void execute_command(Request& request) {
     request.move(RequestEvent::execute);

@@ -74,9 +74,7 @@ Status Controller::get_feature(Request& request) {
             completion.cdw0 = static_cast<uint32_t>(feature::coalescing_disabled.set(vector, 1));
             break;
         }
-        case FeatureId::async_event_configuration:
-            completion.cdw0 = is_current ? async_event_configuration_ : 0;
-            break;
+        case FeatureId::async_event_configuration: completion.cdw0 = is_current ? async_event_configuration_ : 0; break;
         case FeatureId::keep_alive_timer: completion.cdw0 = is_current ? kato_ms_ : 0; break;
         case FeatureId::host_behavior_support:
             store(request.control_data(), is_current ? host_behavior_ : nvme::HostBehavior{});

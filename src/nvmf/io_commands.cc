@@ -71,7 +71,7 @@ void start(Request& request, bdev::Op op, uint64_t lba, uint64_t blocks) {
     io.lba = lba;
     io.blocks = blocks;
     io.data = op == bdev::Op::read || op == bdev::Op::write || op == bdev::Op::compare ? request.data()
-                                                                                         : std::span<const iovec>{};
+                                                                                       : std::span<const iovec>{};
     io.done = on_io_done;
     io.context = &request;
     switch (submit(request)) {
@@ -99,8 +99,8 @@ void run_ranges(Request& request) {
     const uint32_t count = (request.command.cdw10 & 0xFF) + 1;
     const Bytes ranges(static_cast<const std::byte*>(request.iov[0].iov_base), request.iov[0].iov_len);
     while (request.range_next < count) {
-        const auto range =
-            load<nvme::DatasetManagementRange>(ranges.subspan(request.range_next * sizeof(nvme::DatasetManagementRange)));
+        const auto range = load<nvme::DatasetManagementRange>(
+            ranges.subspan(request.range_next * sizeof(nvme::DatasetManagementRange)));
         const uint64_t total = request.ns->device->block_count();
         if (range.slba > total || range.block_count > total - range.slba) {
             finish(request, status::lba_out_of_range.with_dnr());

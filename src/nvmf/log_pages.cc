@@ -16,9 +16,12 @@ using nvme::LogPage;
 using nvme::Status;
 namespace status = nvme::status;
 
-constexpr LogPage io_pages[] = {LogPage::supported_log_pages,        LogPage::error_information,
-                                LogPage::smart,                      LogPage::firmware_slot,
-                                LogPage::changed_namespace_list,     LogPage::commands_supported_and_effects,
+constexpr LogPage io_pages[] = {LogPage::supported_log_pages,
+                                LogPage::error_information,
+                                LogPage::smart,
+                                LogPage::firmware_slot,
+                                LogPage::changed_namespace_list,
+                                LogPage::commands_supported_and_effects,
                                 LogPage::feature_identifiers_effects};
 constexpr LogPage discovery_pages[] = {LogPage::supported_log_pages, LogPage::error_information, LogPage::discovery};
 
@@ -67,9 +70,9 @@ nvme::FeatureIdentifiersEffects supported_features() {
     for (const FeatureId id :
          {FeatureId::arbitration, FeatureId::power_management, FeatureId::temperature_threshold,
           FeatureId::error_recovery, FeatureId::volatile_write_cache, FeatureId::number_of_queues,
-          FeatureId::interrupt_coalescing, FeatureId::interrupt_vector_configuration,
-          FeatureId::write_atomicity_normal, FeatureId::async_event_configuration, FeatureId::keep_alive_timer,
-          FeatureId::host_behavior_support, FeatureId::host_identifier}) {
+          FeatureId::interrupt_coalescing, FeatureId::interrupt_vector_configuration, FeatureId::write_atomicity_normal,
+          FeatureId::async_event_configuration, FeatureId::keep_alive_timer, FeatureId::host_behavior_support,
+          FeatureId::host_identifier}) {
         page.fis[static_cast<size_t>(id)] = Effects::fsupp | Effects::scope_controller;
     }
     return page;

@@ -44,7 +44,8 @@ TEST(TransportId, TakesNamesInAnyCaseAndTellsTheFamily) {
     EXPECT_EQ(id->adrfam, "IPv4");
     EXPECT_EQ(normalise("TCP", "", "::1", "")->adrfam, "IPv6");
     EXPECT_EQ(normalise("TCP", "", "::1", "")->trsvcid, "4420");
-    EXPECT_EQ(normalise("TCP", "", "0:0::0:1", "1")->traddr, "::1") << "the shortest form, so that equal ones are equal";
+    EXPECT_EQ(normalise("TCP", "", "0:0::0:1", "1")->traddr, "::1")
+        << "the shortest form, so that equal ones are equal";
 }
 
 TEST(TransportId, RefusesWhatIsNoAddress) {

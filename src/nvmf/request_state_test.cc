@@ -35,8 +35,10 @@ TEST(RequestState, ALostConnectionEndsInFreeFromEveryStateThatIsInUse) {
 }
 
 TEST(RequestState, NamesAreThere) {
-    for (size_t state = 0; state < request_state_count; ++state) EXPECT_NE(name_of(static_cast<RequestState>(state)), "?");
-    for (size_t event = 0; event < request_event_count; ++event) EXPECT_NE(name_of(static_cast<RequestEvent>(event)), "?");
+    for (size_t state = 0; state < request_state_count; ++state)
+        EXPECT_NE(name_of(static_cast<RequestState>(state)), "?");
+    for (size_t event = 0; event < request_event_count; ++event)
+        EXPECT_NE(name_of(static_cast<RequestEvent>(event)), "?");
 }
 
 }  // namespace

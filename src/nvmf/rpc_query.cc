@@ -10,7 +10,6 @@
 
 namespace weft::nvmf {
 
-
 namespace {
 
 struct Query {
@@ -195,7 +194,8 @@ void add_subsystem_query_methods(rpc::Registry& registry, TargetHolder& holder) 
             auto subsystem = find(holder, params);
             if (!subsystem) co_return std::unexpected(std::move(subsystem).error());
             Json list = Json::array();
-            for (const auto& listener : (*subsystem)->listeners()) list.push_back({{"address", to_json(listener.address)}});
+            for (const auto& listener : (*subsystem)->listeners())
+                list.push_back({{"address", to_json(listener.address)}});
             co_return list;
         });
 }

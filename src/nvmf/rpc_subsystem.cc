@@ -75,15 +75,16 @@ struct NamespaceParams {
     bool hide_metadata = false;
     static constexpr auto fields() {
         using P = NamespaceParams;
-        return rpc::fields(rpc::required("bdev_name", &P::bdev_name, "Block device: name, alias or UUID"),
-                           rpc::optional("nsid", &P::nsid, "Namespace id; default: the lowest free one"),
-                           rpc::optional("nguid", &P::nguid, "32 hexadecimal digits; default: derived, stable"),
-                           rpc::optional("eui64", &P::eui64, "16 hexadecimal digits; default: derived, stable"),
-                           rpc::optional("uuid", &P::uuid, "Default: the device's"),
-                           rpc::optional("ptpl_file", &P::ptpl_file, "Not supported yet: refused"),
-                           rpc::optional("anagrpid", &P::anagrpid, "ANA group; default: the namespace id"),
-                           rpc::optional("no_auto_visible", &P::no_auto_visible, "Not supported yet: refused when true"),
-                           rpc::optional("hide_metadata", &P::hide_metadata, "Accepted: there is no metadata"));
+        return rpc::fields(
+            rpc::required("bdev_name", &P::bdev_name, "Block device: name, alias or UUID"),
+            rpc::optional("nsid", &P::nsid, "Namespace id; default: the lowest free one"),
+            rpc::optional("nguid", &P::nguid, "32 hexadecimal digits; default: derived, stable"),
+            rpc::optional("eui64", &P::eui64, "16 hexadecimal digits; default: derived, stable"),
+            rpc::optional("uuid", &P::uuid, "Default: the device's"),
+            rpc::optional("ptpl_file", &P::ptpl_file, "Not supported yet: refused"),
+            rpc::optional("anagrpid", &P::anagrpid, "ANA group; default: the namespace id"),
+            rpc::optional("no_auto_visible", &P::no_auto_visible, "Not supported yet: refused when true"),
+            rpc::optional("hide_metadata", &P::hide_metadata, "Accepted: there is no metadata"));
     }
 };
 
@@ -178,17 +179,17 @@ Task<Result<Json>> create_subsystem(const TargetHolder& holder, CreateSubsystem 
     if (params.ana_reporting) co_return unsupported("ana_reporting");
     if (params.passthrough) co_return unsupported("passthrough");
     if (params.enable_nssr) co_return unsupported("enable_nssr");
-    auto made = co_await (*target)->create_subsystem(
-        {.nqn = params.nqn,
-         .serial_number = params.serial_number,
-         .model_number = params.model_number,
-         .max_namespaces = params.max_namespaces == 0 ? 32 : params.max_namespaces,
-         .allow_any_host = params.allow_any_host,
-         .min_cntlid = params.min_cntlid,
-         .max_cntlid = params.max_cntlid});
+    auto made =
+        co_await (*target)->create_subsystem({.nqn = params.nqn,
+                                              .serial_number = params.serial_number,
+                                              .model_number = params.model_number,
+                                              .max_namespaces = params.max_namespaces == 0 ? 32 : params.max_namespaces,
+                                              .allow_any_host = params.allow_any_host,
+                                              .min_cntlid = params.min_cntlid,
+                                              .max_cntlid = params.max_cntlid});
     if (!made) {
-        co_return fail(made.error().code,
-                       fmt::format("Unable to create subsystem {}: {}", params.nqn.substr(0, 223), made.error().message));
+        co_return fail(made.error().code, fmt::format("Unable to create subsystem {}: {}", params.nqn.substr(0, 223),
+                                                      made.error().message));
     }
     co_return Json(true);
 }
@@ -220,7 +221,8 @@ Task<Result<Json>> add_listener(const TargetHolder& holder, ListenerParams param
     auto subsystem = subsystem_of(holder, params.tgt_name, params.nqn);
     if (!subsystem) co_return std::unexpected(std::move(subsystem).error());
     if (params.secure_channel) co_return unsupported("secure_channel");
-    if (params.ana_state && *params.ana_state != "optimized") co_return unsupported("an ana_state other than optimized");
+    if (params.ana_state && *params.ana_state != "optimized")
+        co_return unsupported("an ana_state other than optimized");
     const ListenAddress& where = params.listen_address;
     auto address = normalise(where.trtype, where.adrfam.value_or(""), where.traddr, where.trsvcid.value_or(""));
     if (!address) co_return std::unexpected(std::move(address).error());
@@ -261,19 +263,19 @@ void add_subsystem_methods(rpc::Registry& registry, TargetHolder& holder) {
     registry.add<CreateSubsystem>(
         {.name = "nvmf_create_subsystem", .text = "Makes an empty subsystem", .aliases = {"nvmf_subsystem_create"}},
         [&holder](CreateSubsystem params) { return create_subsystem(holder, std::move(params)); });
-    registry.add<SubsystemName>(
-        {.name = "nvmf_delete_subsystem",
-         .text = "Ends a subsystem's controllers and removes it",
-         .aliases = {"delete_nvmf_subsystem"}},
-        [&holder](SubsystemName params) -> Task<Result<Json>> {
-            auto subsystem = subsystem_of(holder, params.tgt_name, params.nqn);
-            if (!subsystem) co_return std::unexpected(std::move(subsystem).error());
-            if ((*subsystem)->identity().is_discovery) {
-                co_return fail(Errc::invalid_argument, "the discovery subsystem cannot be deleted");
-            }
-            WEFT_CO_TRY(co_await holder.target->delete_subsystem((*subsystem)->nqn()));
-            co_return Json(true);
-        });
+    registry.add<SubsystemName>({.name = "nvmf_delete_subsystem",
+                                 .text = "Ends a subsystem's controllers and removes it",
+                                 .aliases = {"delete_nvmf_subsystem"}},
+                                [&holder](SubsystemName params) -> Task<Result<Json>> {
+                                    auto subsystem = subsystem_of(holder, params.tgt_name, params.nqn);
+                                    if (!subsystem) co_return std::unexpected(std::move(subsystem).error());
+                                    if ((*subsystem)->identity().is_discovery) {
+                                        co_return fail(Errc::invalid_argument,
+                                                       "the discovery subsystem cannot be deleted");
+                                    }
+                                    WEFT_CO_TRY(co_await holder.target->delete_subsystem((*subsystem)->nqn()));
+                                    co_return Json(true);
+                                });
     registry.add<AddNamespace>({.name = "nvmf_subsystem_add_ns",
                                 .text = "Exposes a block device as a namespace",
                                 .result = "u32: the namespace's id"},
@@ -286,8 +288,9 @@ void add_subsystem_methods(rpc::Registry& registry, TargetHolder& holder) {
             WEFT_CO_TRY(co_await (*subsystem)->remove_namespace(params.nsid));
             co_return Json(true);
         });
-    registry.add<ListenerParams>({.name = "nvmf_subsystem_add_listener", .text = "Lets hosts reach a subsystem at an address"},
-                                 [&holder](ListenerParams params) { return add_listener(holder, std::move(params)); });
+    registry.add<ListenerParams>(
+        {.name = "nvmf_subsystem_add_listener", .text = "Lets hosts reach a subsystem at an address"},
+        [&holder](ListenerParams params) { return add_listener(holder, std::move(params)); });
     registry.add<ListenerParams>(
         {.name = "nvmf_subsystem_remove_listener", .text = "Ends that, and the controllers that came that way"},
         [&holder](ListenerParams params) { return remove_listener(holder, std::move(params)); });

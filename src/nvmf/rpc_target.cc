@@ -19,15 +19,14 @@ namespace {
 
 struct TargetName {
     std::optional<std::string> tgt_name;
-    static constexpr auto fields() {
-        return rpc::fields(rpc::optional("tgt_name", &TargetName::tgt_name, "Target"));
-    }
+    static constexpr auto fields() { return rpc::fields(rpc::optional("tgt_name", &TargetName::tgt_name, "Target")); }
 };
 
 struct SetMaxSubsystems {
     uint32_t max_subsystems = 0;
     static constexpr auto fields() {
-        return rpc::fields(rpc::required("max_subsystems", &SetMaxSubsystems::max_subsystems, "Subsystems of a target"));
+        return rpc::fields(
+            rpc::required("max_subsystems", &SetMaxSubsystems::max_subsystems, "Subsystems of a target"));
     }
 };
 
@@ -114,10 +113,8 @@ Task<Result<Json>> get_buffer_stats(Target& target) {
     uint32_t reserve = 0;
     const auto group_count = static_cast<uint32_t>(target.poll_groups().size());
     for (const auto& transport : target.transports()) reserve += transport->options().buffers_per_group(group_count);
-    const Json large{{"cache", total.from_cache},
-                     {"main", total.from_shared},
-                     {"retry", total.waited},
-                     {"cache_size", reserve}};
+    const Json large{
+        {"cache", total.from_cache}, {"main", total.from_shared}, {"retry", total.waited}, {"cache_size", reserve}};
     co_return Json::array({{{"module", "nvmf_TCP"}, {"small_pool", none}, {"large_pool", large}}});
 }
 

@@ -48,9 +48,11 @@ struct CreateTransport {
             rpc::optional("iobuf_small_cache_size", &P::iobuf_small_cache_size, "Accepted; has no meaning here"),
             rpc::optional("iobuf_large_cache_size", &P::iobuf_large_cache_size, "Accepted; has no meaning here"),
             rpc::optional("zcopy", &P::zcopy, "Accepted: reads of a RAM disk are sent without a copy anyway"),
-            rpc::optional("num_cqe", &P::num_cqe, "RDMA only"), rpc::optional("max_srq_depth", &P::max_srq_depth, "RDMA only"),
+            rpc::optional("num_cqe", &P::num_cqe, "RDMA only"),
+            rpc::optional("max_srq_depth", &P::max_srq_depth, "RDMA only"),
             rpc::optional("no_srq", &P::no_srq, "RDMA only"),
-            rpc::optional("c2h_success", &P::c2h_success, "Let the last data PDU stand for the response (default true)"),
+            rpc::optional("c2h_success", &P::c2h_success,
+                          "Let the last data PDU stand for the response (default true)"),
             rpc::optional("dif_insert_or_strip", &P::dif_insert_or_strip, "Not supported: refused when true"),
             rpc::optional("sock_priority", &P::sock_priority, "SO_PRIORITY of connections"),
             rpc::optional("acceptor_backlog", &P::acceptor_backlog, "Connections waiting to be accepted (default 512)"),
@@ -63,7 +65,8 @@ struct CreateTransport {
             rpc::optional("acceptor_poll_rate", &P::acceptor_poll_rate, "Accepted: accepting is event driven here"),
             rpc::optional("ack_timeout", &P::ack_timeout, "Milliseconds unacknowledged data keeps a connection"),
             rpc::optional("data_wr_pool_size", &P::data_wr_pool_size, "RDMA only"),
-            rpc::optional("disable_command_passthru", &P::disable_command_passthru, "Accepted: nothing is passed through"),
+            rpc::optional("disable_command_passthru", &P::disable_command_passthru,
+                          "Accepted: nothing is passed through"),
             rpc::optional("kas", &P::kas, "Granularity of keep-alive times, in 100 ms"),
             rpc::optional("min_kato", &P::min_kato, "Shortest keep-alive time-out, in ms"),
             rpc::optional("association_timeout", &P::association_timeout, "Milliseconds an idle association is kept"),
@@ -82,7 +85,8 @@ Result<TransportOptions> options_of(const CreateTransport& params) {
     options.trtype = params.trtype;
     set(options.max_queue_depth, params.max_queue_depth);
     if (params.max_qpairs_per_ctrlr) {
-        if (*params.max_qpairs_per_ctrlr < 2) return fail(Errc::invalid_argument, "max_qpairs_per_ctrlr must be at least 2");
+        if (*params.max_qpairs_per_ctrlr < 2)
+            return fail(Errc::invalid_argument, "max_qpairs_per_ctrlr must be at least 2");
         options.max_io_qpairs_per_ctrlr = static_cast<uint16_t>(*params.max_qpairs_per_ctrlr - 1);
     }
     set(options.max_io_qpairs_per_ctrlr, params.max_io_qpairs_per_ctrlr);
@@ -100,7 +104,8 @@ Result<TransportOptions> options_of(const CreateTransport& params) {
     set(options.abort_timeout_sec, params.abort_timeout_sec);
     set(options.control_msg_num, params.control_msg_num);
     set(options.acceptor_poll_rate, params.acceptor_poll_rate);
-    if (params.acceptor_backlog) options.acceptor_backlog = static_cast<uint32_t>(std::max(*params.acceptor_backlog, 1));
+    if (params.acceptor_backlog)
+        options.acceptor_backlog = static_cast<uint32_t>(std::max(*params.acceptor_backlog, 1));
     set(options.ack_timeout, params.ack_timeout);
     set(options.disable_command_passthru, params.disable_command_passthru);
     set(options.kas, params.kas);
@@ -146,16 +151,15 @@ struct GetTransports {
 }  // namespace
 
 void add_transport_methods(rpc::Registry& registry, TargetHolder& holder) {
-    registry.add<CreateTransport>(
-        {.name = "nvmf_create_transport", .text = "Starts a transport on every poll group"},
-        [&holder](CreateTransport params) -> Task<Result<Json>> {
-            auto target = target_of(holder, params.tgt_name);
-            if (!target) co_return std::unexpected(std::move(target).error());
-            auto options = options_of(params);
-            if (!options) co_return std::unexpected(std::move(options).error());
-            WEFT_CO_TRY(co_await (*target)->create_transport(std::move(*options)));
-            co_return Json(true);
-        });
+    registry.add<CreateTransport>({.name = "nvmf_create_transport", .text = "Starts a transport on every poll group"},
+                                  [&holder](CreateTransport params) -> Task<Result<Json>> {
+                                      auto target = target_of(holder, params.tgt_name);
+                                      if (!target) co_return std::unexpected(std::move(target).error());
+                                      auto options = options_of(params);
+                                      if (!options) co_return std::unexpected(std::move(options).error());
+                                      WEFT_CO_TRY(co_await (*target)->create_transport(std::move(*options)));
+                                      co_return Json(true);
+                                  });
     registry.add<GetTransports>(
         {.name = "nvmf_get_transports", .text = "The transports and their effective options", .result = "array"},
         [&holder](GetTransports params) -> Task<Result<Json>> {

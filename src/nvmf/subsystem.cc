@@ -151,8 +151,8 @@ Result<NamespaceIdentity> Subsystem::identify_namespace(const NamespaceOptions& 
         for (identity.nsid = 1; namespaces_.contains(identity.nsid);) ++identity.nsid;
     }
     if (identity.nsid > identity_.max_namespaces) {
-        return fail(Errc::invalid_argument,
-                    fmt::format("nsid {} is above max_namespaces {} of {}", identity.nsid, identity_.max_namespaces, nqn()));
+        return fail(Errc::invalid_argument, fmt::format("nsid {} is above max_namespaces {} of {}", identity.nsid,
+                                                        identity_.max_namespaces, nqn()));
     }
     if (namespaces_.contains(identity.nsid)) {
         return fail(Errc::already_exists, fmt::format("nsid {} of {} is in use", identity.nsid, nqn()));
@@ -226,9 +226,8 @@ Task<Result<uint32_t>> Subsystem::add_namespace(NamespaceOptions options) {
     auto identity = identify_namespace(options);
     if (!identity) co_return std::unexpected(std::move(identity).error());
     const uint32_t nsid = identity->nsid;
-    auto descriptor = target_.bdevs().open(options.bdev_name, [this, nsid](bdev::Event event) {
-        on_device_event(nsid, event);
-    });
+    auto descriptor =
+        target_.bdevs().open(options.bdev_name, [this, nsid](bdev::Event event) { on_device_event(nsid, event); });
     if (!descriptor) co_return std::unexpected(std::move(descriptor).error());
     bdev::Device& device = (*descriptor)->device();
     if (!options.uuid) identity->uuid = device.uuid();
@@ -287,8 +286,8 @@ Task<Result<void>> Subsystem::add_listener(TransportId address, Transport& trans
     const auto change = co_await begin_change();
     if (!change) co_return being_deleted(nqn());
     if (std::ranges::any_of(listeners_, [&](const Listener& mine) { return mine.address == address; })) {
-        co_return fail(Errc::already_exists, fmt::format("{} listens on {}:{} already", nqn(), address.traddr,
-                                                         address.trsvcid));
+        co_return fail(Errc::already_exists,
+                       fmt::format("{} listens on {}:{} already", nqn(), address.traddr, address.trsvcid));
     }
     WEFT_CO_TRY(transport.listen(address));
     listeners_.push_back({std::move(address), &transport});
@@ -301,8 +300,8 @@ Task<Result<void>> Subsystem::remove_listener(TransportId address) {
     if (!change) co_return being_deleted(nqn());
     const auto found = std::ranges::find_if(listeners_, [&](const Listener& mine) { return mine.address == address; });
     if (found == listeners_.end()) {
-        co_return fail(Errc::not_found, fmt::format("{} does not listen on {}:{}", nqn(), address.traddr,
-                                                    address.trsvcid));
+        co_return fail(Errc::not_found,
+                       fmt::format("{} does not listen on {}:{}", nqn(), address.traddr, address.trsvcid));
     }
     found->transport->stop_listening(address);
     listeners_.erase(found);

@@ -256,8 +256,8 @@ std::optional<ControllerPlace> Target::place_of(uint64_t uid) const {
     const auto found = controllers_.find(uid);
     if (found == controllers_.end()) return std::nullopt;
     const ControllerEntry& entry = found->second;
-    return ControllerPlace{entry.group, uid, entry.subsystem->identity().id, 0, entry.cntlid, entry.host.nqn,
-                           entry.listener};
+    return ControllerPlace{entry.group,    uid,           entry.subsystem->identity().id, 0, entry.cntlid,
+                           entry.host.nqn, entry.listener};
 }
 
 void Target::controller_ending(uint64_t uid) {

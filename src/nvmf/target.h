@@ -106,7 +106,8 @@ public:
 
     // Connect. Waits while the subsystem changes, and until what is left of the host's old controllers has ended.
     Task<Admission> admit(std::string subnqn, HostIdentity host, TransportId listener, PollGroup& group);
-    [[nodiscard]] ControllerPlace find_controller(std::string_view subnqn, uint16_t cntlid, const HostIdentity& host) const;
+    [[nodiscard]] ControllerPlace find_controller(std::string_view subnqn, uint16_t cntlid,
+                                                  const HostIdentity& host) const;
     [[nodiscard]] std::optional<ControllerPlace> place_of(uint64_t uid) const;
     void controller_ending(uint64_t uid);
     void controller_gone(uint64_t uid);

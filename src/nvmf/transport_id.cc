@@ -11,7 +11,8 @@
 namespace weft::nvmf {
 
 bool equal_ignoring_case(std::string_view left, std::string_view right) {
-    return std::ranges::equal(left, right, [](unsigned char a, unsigned char b) { return std::tolower(a) == std::tolower(b); });
+    return std::ranges::equal(left, right,
+                              [](unsigned char a, unsigned char b) { return std::tolower(a) == std::tolower(b); });
 }
 
 TransportId transport_id_of(const env::Address& address) {
@@ -41,8 +42,7 @@ Result<env::Address> address_of(const TransportId& id) {
 Result<TransportId> normalise(std::string_view trtype, std::string_view adrfam, std::string_view traddr,
                               std::string_view trsvcid) {
     if (!equal_ignoring_case(trtype, "tcp")) {
-        return fail(Errc::invalid_argument,
-                    fmt::format("trtype \"{}\" is not supported; TCP is", log::quoted(trtype)));
+        return fail(Errc::invalid_argument, fmt::format("trtype \"{}\" is not supported; TCP is", log::quoted(trtype)));
     }
     TransportId id{.trtype = "TCP",
                    .adrfam = std::string(adrfam),

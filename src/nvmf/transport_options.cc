@@ -27,8 +27,8 @@ Result<void> TransportOptions::check() const {
     }
     // IOCCSZ counts 16-byte units in 32 bits, but what a host sends at once should fit the receive buffer.
     if (in_capsule_data_size % 16 != 0 || in_capsule_data_size > max_io_size) {
-        return refuse(fmt::format("in_capsule_data_size {} must be a multiple of 16, at most max_io_size",
-                                  in_capsule_data_size));
+        return refuse(
+            fmt::format("in_capsule_data_size {} must be a multiple of 16, at most max_io_size", in_capsule_data_size));
     }
     if (sock_priority > 16) return refuse("sock_priority must be at most 16");
     if (kas == 0) return refuse("kas must be at least 1");

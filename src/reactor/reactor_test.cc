@@ -181,7 +181,9 @@ private:
 class CountedDevice final : public IoDevice {
 public:
     CountedDevice() : IoDevice("counted") {}
-    ChannelRef<CountedChannel> channel() { return ChannelRef<CountedChannel>(static_cast<CountedChannel&>(**get_channel())); }
+    ChannelRef<CountedChannel> channel() {
+        return ChannelRef<CountedChannel>(static_cast<CountedChannel&>(**get_channel()));
+    }
     int living = 0;
 
 private:
@@ -317,7 +319,8 @@ TEST(ReactorThreads, NoWakeUpIsLost) {
         }
         std::unique_ptr<env::OsThread> threads[2];
         for (int at = 0; at < 2; ++at) {
-            threads[at] = std::move(*env::OsThread::start({.name = "r"}, [&reactor = *reactors[at]] { reactor.run(); }));
+            threads[at] =
+                std::move(*env::OsThread::start({.name = "r"}, [&reactor = *reactors[at]] { reactor.run(); }));
         }
         ball.sides[0]->post(ball);
         for (auto& thread : threads) thread.reset();

@@ -11,9 +11,8 @@ Result<std::unique_ptr<Runtime>> Runtime::create(env::Environment& environment, 
     runtime->control_ = std::move(*control);
     runtime->app_thread_ = &runtime->control_->create_thread("app_thread", CpuSet::all());
     for (const size_t cpu : options.cpus) {
-        auto reactor = Reactor::create(environment, {.name = fmt::format("reactor_{}", cpu),
-                                                     .cpu = static_cast<int>(cpu),
-                                                     .spin = options.spin});
+        auto reactor = Reactor::create(
+            environment, {.name = fmt::format("reactor_{}", cpu), .cpu = static_cast<int>(cpu), .spin = options.spin});
         if (!reactor) return std::unexpected(std::move(reactor).error());
         // Each reactor has a thread of its own from the start: where files and new threads are made.
         (*reactor)->create_thread(fmt::format("reactor_{}", cpu), CpuSet::of(cpu));
@@ -48,8 +47,7 @@ Task<Result<Thread*>> Runtime::create_thread(std::string name, CpuSet cpus) {
     }
     co_await resume_on(home);
     if (made == nullptr) {
-        co_return fail(Errc::invalid_argument,
-                       fmt::format("no reactor runs on a CPU of mask {}", cpus.to_mask()));
+        co_return fail(Errc::invalid_argument, fmt::format("no reactor runs on a CPU of mask {}", cpus.to_mask()));
     }
     co_return made;
 }

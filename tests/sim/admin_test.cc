@@ -1,4 +1,6 @@
 // What a well-behaved host is told: discovery, identify, log pages, features, events, aborts, and who may come in.
+#include "nvme_host/admin.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -9,7 +11,6 @@
 #include "nvme/describe.h"
 #include "nvme/fabrics.h"
 #include "nvme/feature.h"
-#include "nvme_host/admin.h"
 #include "sim/rig.h"
 
 namespace weft::test {
@@ -19,8 +20,8 @@ using nvme_host::Controller;
 namespace status = nvme::status;
 
 std::unique_ptr<bdev::Device> null_disk(const char* name = "Null0", uint64_t blocks = 1000) {
-    return std::make_unique<bdev::NullDevice>(bdev::NullOptions{.name = name, .block_bytes = 512, .block_count = blocks},
-                                              Uuid::from_names({"sim", name}));
+    return std::make_unique<bdev::NullDevice>(
+        bdev::NullOptions{.name = name, .block_bytes = 512, .block_count = blocks}, Uuid::from_names({"sim", name}));
 }
 
 // Connects as host 0 and runs `body(controller)`.
@@ -79,9 +80,9 @@ TEST(Admin, AHostIsToldOfNamespacesThatComeGoAndGrow) {
     with_controller(rig, options, [&rig, &events](Controller& controller) -> Task<void> {
         const auto changed = [&controller]() -> Task<std::vector<uint32_t>> {
             nvme::ChangedNamespaceList list;
-            EXPECT_TRUE(co_await nvme_host::get_log_page(controller, "changed namespaces",
-                                                         {.id = nvme::LogPage::changed_namespace_list, .length_bytes = 4096},
-                                                         0, bytes_of(list)));
+            EXPECT_TRUE(co_await nvme_host::get_log_page(
+                controller, "changed namespaces", {.id = nvme::LogPage::changed_namespace_list, .length_bytes = 4096},
+                0, bytes_of(list)));
             std::vector<uint32_t> ids;
             for (const le32 nsid : list.nsid) {
                 if (nsid != 0) ids.push_back(nsid);
@@ -144,8 +145,8 @@ TEST(Admin, LogPagesAreThereAndReadInPieces) {
     rig.run(rig.export_device(null_disk()));
     with_controller(rig, rig.host_options(0), [](Controller& controller) -> Task<void> {
         nvme::SupportedLogPages supported;
-        EXPECT_TRUE(co_await nvme_host::get_log_page(controller, "supported pages", {.length_bytes = sizeof supported}, 0,
-                                                     bytes_of(supported)));
+        EXPECT_TRUE(co_await nvme_host::get_log_page(controller, "supported pages", {.length_bytes = sizeof supported},
+                                                     0, bytes_of(supported)));
         for (size_t id = 0; id < supported.lid.size(); ++id) {
             std::vector<std::byte> page(512);
             const auto read = co_await nvme_host::get_log_page(
@@ -153,9 +154,9 @@ TEST(Admin, LogPagesAreThereAndReadInPieces) {
             EXPECT_EQ(read.has_value(), supported.lid[id] != 0) << "log page " << id;
         }
         nvme::FirmwareSlotInformation firmware;
-        EXPECT_TRUE(co_await nvme_host::get_log_page(controller, "firmware",
-                                                     {.id = nvme::LogPage::firmware_slot, .length_bytes = sizeof firmware}, 0,
-                                                     bytes_of(firmware)));
+        EXPECT_TRUE(co_await nvme_host::get_log_page(
+            controller, "firmware", {.id = nvme::LogPage::firmware_slot, .length_bytes = sizeof firmware}, 0,
+            bytes_of(firmware)));
         std::vector<std::byte> piece(8);
         EXPECT_TRUE(co_await nvme_host::get_log_page(
             controller, "firmware", {.id = nvme::LogPage::firmware_slot, .length_bytes = 8, .offset = 8}, 0, piece));
@@ -167,9 +168,9 @@ TEST(Admin, LogPagesAreThereAndReadInPieces) {
         const auto refused = co_await controller.admin(bad);
         EXPECT_TRUE(refused && nvme::Status::from_wire(refused->status).is(status::invalid_field));
         nvme::ErrorInformation error;
-        EXPECT_TRUE(co_await nvme_host::get_log_page(controller, "errors",
-                                                     {.id = nvme::LogPage::error_information, .length_bytes = sizeof error}, 0,
-                                                     bytes_of(error)));
+        EXPECT_TRUE(co_await nvme_host::get_log_page(
+            controller, "errors", {.id = nvme::LogPage::error_information, .length_bytes = sizeof error}, 0,
+            bytes_of(error)));
         EXPECT_EQ(error.opcode, bad.opcode);
         EXPECT_TRUE(nvme::Status::from_wire(error.status).is(status::invalid_field));
     });
@@ -187,7 +188,9 @@ TEST(Admin, FeaturesKeepWhatIsSet) {
             command.cdw11 = value;
             co_return *co_await controller.admin(command);
         };
-        const auto status_of = [](const nvme::Completion& completion) { return nvme::Status::from_wire(completion.status); };
+        const auto status_of = [](const nvme::Completion& completion) {
+            return nvme::Status::from_wire(completion.status);
+        };
         using enum nvme::AdminOpcode;
         EXPECT_TRUE(status_of(co_await feature(set_features, nvme::FeatureId::arbitration, 0x03020107)).is_success());
         EXPECT_EQ((co_await feature(get_features, nvme::FeatureId::arbitration, 0)).cdw0, 0x03020107U);
@@ -199,7 +202,8 @@ TEST(Admin, FeaturesKeepWhatIsSet) {
         EXPECT_EQ((co_await feature(get_features, nvme::FeatureId::keep_alive_timer, 0)).cdw0, 30'000U);
         EXPECT_TRUE(status_of(co_await feature(set_features, nvme::FeatureId::host_identifier, 0))
                         .is(status::command_sequence_error));
-        EXPECT_TRUE(status_of(co_await feature(set_features, nvme::FeatureId::power_management, 1)).is(status::invalid_field));
+        EXPECT_TRUE(
+            status_of(co_await feature(set_features, nvme::FeatureId::power_management, 1)).is(status::invalid_field));
     });
 }
 

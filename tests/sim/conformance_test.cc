@@ -107,9 +107,9 @@ nvme::Command admin_command(nvme::AdminOpcode opcode) {
 
 TEST_F(Conformance, ICReqWithABadField) {
     using enum FatalErrorStatus;
-    expect_term(fresh(), with_byte(ic_req(), 10, 32), invalid_header_field, 10);   // HPDA
-    expect_term(fresh(), with_byte(ic_req(), 2, 127), invalid_header_field, 2);    // HLEN
-    expect_term(fresh(), with_byte(ic_req(), 4, 127), invalid_header_field, 4);    // PLEN
+    expect_term(fresh(), with_byte(ic_req(), 10, 32), invalid_header_field, 10);  // HPDA
+    expect_term(fresh(), with_byte(ic_req(), 2, 127), invalid_header_field, 2);  // HLEN
+    expect_term(fresh(), with_byte(ic_req(), 4, 127), invalid_header_field, 4);  // PLEN
     expect_term(fresh(), with_byte(ic_req(), 4, 0), invalid_header_field, 4);
     expect_term(fresh(), with_byte(with_byte(ic_req(), 2, 1), 4, 1), invalid_header_field, 2);  // the lowest wins
 }
@@ -194,7 +194,8 @@ TEST_F(Conformance, IoCommandsOutOfBounds) {
     expect_status(host.execute(across), status::lba_out_of_range);
     expect_status(host.execute(io_command(nvme::IoOpcode::flush, 0, 1, 0)), status::invalid_namespace_or_format);
     expect_status(host.execute(io_command(nvme::IoOpcode::flush, 0, 1, 2)), status::invalid_namespace_or_format);
-    expect_status(host.execute(io_command(nvme::IoOpcode::flush, 0, 1, 0xFFFFFFFF)), status::invalid_namespace_or_format);
+    expect_status(host.execute(io_command(nvme::IoOpcode::flush, 0, 1, 0xFFFFFFFF)),
+                  status::invalid_namespace_or_format);
     expect_status(host.execute(io_command(static_cast<nvme::IoOpcode>(0x18), 0, 1)), status::invalid_opcode);
     expect_status(host.execute(io_command(nvme::IoOpcode::write, 2047, 1), block), status::success);
     ByteVector range(16);
@@ -239,7 +240,8 @@ TEST_F(Conformance, DataThatWasNotAskedFor) {
     {
         RawHost& host = queue();
         const wire::R2t r2t = asked(host);
-        expect_term(host, h2c(host, {.cccid = 77, .ttag = r2t.ttag, .length = 32 * 512 + 512, .is_last = true}, 33 * 512),
+        expect_term(host,
+                    h2c(host, {.cccid = 77, .ttag = r2t.ttag, .length = 32 * 512 + 512, .is_last = true}, 33 * 512),
                     data_transfer_out_of_range, 0);
     }
     {
@@ -307,7 +309,8 @@ TEST_F(Conformance, ConnectIsCheckedFieldByField) {
     expect_parameter(attempt([](auto&, auto& data) { data.subnqn.fill('n'); }), 256, true);
     expect_parameter(attempt([](auto&, auto& data) { data.hostnqn.fill('n'); }), 512, true);
     expect_parameter(attempt([](auto&, auto& data) { nvme::fill_nqn_field(data.hostnqn, "hello"); }), 512, true);
-    expect_parameter(attempt([](auto&, auto& data) { nvme::fill_nqn_field(data.subnqn, "nqn.2000-01.x:none"); }), 256, true);
+    expect_parameter(attempt([](auto&, auto& data) { nvme::fill_nqn_field(data.subnqn, "nqn.2000-01.x:none"); }), 256,
+                     true);
     RawHost& admin = ready();
     const auto io_connect = [&](auto change) {
         return attempt([&](auto& command, auto& data) {

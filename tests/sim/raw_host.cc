@@ -26,7 +26,8 @@ void RawHost::pump() {
     for (;;) {
         const env::Transfer got = stream_->receive(buffer);
         if (got.state != env::Transfer::State::done) {
-            is_closed_ = is_closed_ || got.state == env::Transfer::State::end || got.state == env::Transfer::State::failed;
+            is_closed_ =
+                is_closed_ || got.state == env::Transfer::State::end || got.state == env::Transfer::State::failed;
             return;
         }
         received_.insert(received_.end(), buffer.begin(), buffer.begin() + static_cast<ptrdiff_t>(got.bytes));

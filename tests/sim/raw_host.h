@@ -1,4 +1,5 @@
-// A host that sends whatever bytes a test wants and looks at what comes back. For what a well-behaved initiator cannot do.
+// A host that sends whatever bytes a test wants and looks at what comes back. For what a well-behaved initiator cannot
+// do.
 #pragma once
 
 #include <optional>

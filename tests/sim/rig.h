@@ -36,7 +36,8 @@ public:
     // Stops the target and asserts that nothing is left.
     ~Rig();
 
-    // Runs the world until `task`, started on the thread named, has ended. Fails the test after `limit` of virtual time.
+    // Runs the world until `task`, started on the thread named, has ended. Fails the test after `limit` of virtual
+    // time.
     void run_on(Thread& thread, Task<void> task, env::TimeNs limit = 600 * env::ns_per_s);
     void run(Task<void> task) { run_on(target_runtime().app_thread(), std::move(task)); }
     void run_on_host(size_t host, Task<void> task) { run_on(hosts_[host].runtime->app_thread(), std::move(task)); }

@@ -105,9 +105,10 @@ void Daemon::add_modules() {
                       co_await target_->stop();
                       target_.reset();
                   },
-                  .write_config = [this](Json& entries) {
-                      if (target_ != nullptr) nvmf::write_config(*target_, entries);
-                  }});
+                  .write_config =
+                      [this](Json& entries) {
+                          if (target_ != nullptr) nvmf::write_config(*target_, entries);
+                      }});
 }
 
 Task<Result<void>> Daemon::start() {
@@ -170,7 +171,8 @@ Task<Result<void>> Daemon::open_rpc_servers() {
 
 Task<Result<void>> Daemon::load_config() {
     env::Files& files = runtime_.environment().files();
-    auto text = co_await offload([&files, path = options_.config_file] { return files.read_all(path, config_bytes_max); });
+    auto text =
+        co_await offload([&files, path = options_.config_file] { return files.read_all(path, config_bytes_max); });
     if (!text) co_return std::unexpected(std::move(text).error());
     auto calls = rpc::parse_config(*text);
     if (!calls) {

@@ -15,8 +15,9 @@ struct ConfigParams {
     std::string name;
     bool with_batches = false;
     static constexpr auto fields() {
-        return rpc::fields(rpc::required("name", &ConfigParams::name, "Name from framework_get_subsystems"),
-                           rpc::optional("with_batches", &ConfigParams::with_batches, "Accepted: there are no batches"));
+        return rpc::fields(
+            rpc::required("name", &ConfigParams::name, "Name from framework_get_subsystems"),
+            rpc::optional("with_batches", &ConfigParams::with_batches, "Accepted: there are no batches"));
     }
 };
 
@@ -42,9 +43,9 @@ struct SchedulerParams {
 template <>
 struct weft::rpc::EnumNames<weft::app::KillSignal> {
     using Signal = weft::app::KillSignal;
-    static constexpr weft::rpc::EnumName<Signal> values[] = {{"SIGINT", Signal::sigint},   {"SIGTERM", Signal::sigterm},
-                                                             {"SIGQUIT", Signal::sigquit}, {"SIGHUP", Signal::sighup},
-                                                             {"SIGKILL", Signal::sigkill}, {"SIGUSR1", Signal::sigusr1}};
+    static constexpr weft::rpc::EnumName<Signal> values[] = {
+        {"SIGINT", Signal::sigint}, {"SIGTERM", Signal::sigterm}, {"SIGQUIT", Signal::sigquit},
+        {"SIGHUP", Signal::sighup}, {"SIGKILL", Signal::sigkill}, {"SIGUSR1", Signal::sigusr1}};
 };
 
 namespace weft::app {
@@ -101,25 +102,31 @@ void add_framework_methods(rpc::Registry& registry, Daemon& daemon) {
             }
             co_return list;
         });
-    registry.add<ConfigParams>(
-        {.name = "framework_get_config", .text = "The calls that make a module's configuration again", .result = "array"},
-        [&daemon](ConfigParams params) -> Task<Result<Json>> {
-            for (const Module& module : daemon.modules().all()) {
-                if (module.name != params.name) continue;
-                Json entries = Json::array();
-                if (module.write_config) module.write_config(entries);
-                co_return entries;
-            }
-            co_return fail(Errc::invalid_argument, fmt::format("Subsystem '{}' not found", params.name.substr(0, 64)));
-        });
+    registry.add<ConfigParams>({.name = "framework_get_config",
+                                .text = "The calls that make a module's configuration again",
+                                .result = "array"},
+                               [&daemon](ConfigParams params) -> Task<Result<Json>> {
+                                   for (const Module& module : daemon.modules().all()) {
+                                       if (module.name != params.name) continue;
+                                       Json entries = Json::array();
+                                       if (module.write_config) module.write_config(entries);
+                                       co_return entries;
+                                   }
+                                   co_return fail(Errc::invalid_argument,
+                                                  fmt::format("Subsystem '{}' not found", params.name.substr(0, 64)));
+                               });
     registry.add<SchedulerParams>(
         {.name = "framework_set_scheduler", .text = "Chooses how threads are placed", .states = rpc::States::any},
         [](SchedulerParams params) -> Task<Result<Json>> {
-            if (params.name != "static") co_return fail(Errc::invalid_argument, "name: only the static scheduler is there");
+            if (params.name != "static")
+                co_return fail(Errc::invalid_argument, "name: only the static scheduler is there");
             co_return Json(true);
         });
     registry.add<rpc::NoParams>(
-        {.name = "framework_get_scheduler", .text = "How threads are placed", .states = rpc::States::any, .result = "object"},
+        {.name = "framework_get_scheduler",
+         .text = "How threads are placed",
+         .states = rpc::States::any,
+         .result = "object"},
         [](rpc::NoParams) -> Task<Result<Json>> {
             co_return Json{{"scheduler_name", "static"}, {"scheduler_period", 0}, {"isolated_core_mask", "0x0"}};
         });

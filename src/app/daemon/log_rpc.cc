@@ -25,7 +25,9 @@ struct LevelParam {
 
 struct FlagParam {
     std::string flag;
-    static constexpr auto fields() { return rpc::fields(rpc::required("flag", &FlagParam::flag, "A component, or all")); }
+    static constexpr auto fields() {
+        return rpc::fields(rpc::required("flag", &FlagParam::flag, "A component, or all"));
+    }
 };
 
 struct EnabledParam {
@@ -55,7 +57,10 @@ void add_log_methods(rpc::Registry& registry) {
             co_return Json(true);
         });
     registry.add<rpc::NoParams>(
-        {.name = "log_get_print_level", .text = "The level of what is printed", .states = rpc::States::any, .result = "string"},
+        {.name = "log_get_print_level",
+         .text = "The level of what is printed",
+         .states = rpc::States::any,
+         .result = "string"},
         [](rpc::NoParams) -> Task<Result<Json>> { co_return Json(log::name_of(log::print_level())); });
     registry.add<LevelParam>(
         {.name = "log_set_level", .text = "The level for the system's log", .states = rpc::States::any},
@@ -64,17 +69,23 @@ void add_log_methods(rpc::Registry& registry) {
             co_return Json(true);
         });
     registry.add<rpc::NoParams>(
-        {.name = "log_get_level", .text = "The level for the system's log", .states = rpc::States::any, .result = "string"},
+        {.name = "log_get_level",
+         .text = "The level for the system's log",
+         .states = rpc::States::any,
+         .result = "string"},
         [](rpc::NoParams) -> Task<Result<Json>> { co_return Json(log::name_of(log::system_level())); });
     add_flag_method(registry, "log_set_flag", "Lets a component talk", true);
     add_flag_method(registry, "log_clear_flag", "Silences a component", false);
-    registry.add<rpc::NoParams>(
-        {.name = "log_get_flags", .text = "Components and whether they talk", .states = rpc::States::any, .result = "object"},
-        [](rpc::NoParams) -> Task<Result<Json>> {
-            Json flags = Json::object();
-            for (const log::FlagState& flag : log::flags()) flags[std::string(flag.name)] = flag.is_set;
-            co_return flags;
-        });
+    registry.add<rpc::NoParams>({.name = "log_get_flags",
+                                 .text = "Components and whether they talk",
+                                 .states = rpc::States::any,
+                                 .result = "object"},
+                                [](rpc::NoParams) -> Task<Result<Json>> {
+                                    Json flags = Json::object();
+                                    for (const log::FlagState& flag : log::flags())
+                                        flags[std::string(flag.name)] = flag.is_set;
+                                    co_return flags;
+                                });
     registry.add<EnabledParam>({.name = "log_enable_timestamps", .text = "Whether lines begin with the time"},
                                [](EnabledParam params) -> Task<Result<Json>> {
                                    log::set_timestamps(params.enabled);

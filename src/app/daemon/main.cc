@@ -104,15 +104,18 @@ int run(const DaemonOptions& options) {
     control.set_os_thread_id(env::current_os_thread_id());
     Daemon daemon(**runtime, options);
     if (options.prints_reference) {
-        fmt::print("# RPC methods\n\nMade by `weftd --rpc-reference` from the declarations of the methods; not written by "
-                   "hand.\n\n{}", rpc::to_markdown(daemon.methods().descriptions()));
+        fmt::print(
+            "# RPC methods\n\nMade by `weftd --rpc-reference` from the declarations of the methods; not written by "
+            "hand.\n\n{}",
+            rpc::to_markdown(daemon.methods().descriptions()));
         stop_reactors();
         return 0;
     }
     for (const std::string& flag : options.log_flags) {
         if (log::set_flag(flag, true)) continue;
         stop_reactors();
-        return fail_start({Errc::invalid_argument, fmt::format("-L {}: there is no such log flag; -L all sets every one", flag)});
+        return fail_start(
+            {Errc::invalid_argument, fmt::format("-L {}: there is no such log flag; -L all sets every one", flag)});
     }
     Life life(daemon, control);
     daemon.on_stop_request = [&life](int) { life.request_stop(); };

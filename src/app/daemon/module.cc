@@ -13,9 +13,8 @@ Result<void> Modules::sort() {
     };
     while (!modules_.empty()) {
         // The first, as added, whose dependencies are all there: so that the order is always the same.
-        const auto next = std::ranges::find_if(modules_, [&](const Module& module) {
-            return std::ranges::all_of(module.depends_on, is_sorted);
-        });
+        const auto next = std::ranges::find_if(
+            modules_, [&](const Module& module) { return std::ranges::all_of(module.depends_on, is_sorted); });
         if (next == modules_.end()) {
             return fail(Errc::invalid_argument,
                         fmt::format("module {} depends on one that is missing, or on itself", modules_.front().name));

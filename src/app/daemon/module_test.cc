@@ -26,7 +26,8 @@ struct Recorder {
     }
     Result<void> start() {
         Result<void> outcome;
-        spawn([](Recorder& self, Result<void>& out) -> Task<void> { out = co_await self.modules.start(); }(*this, outcome));
+        spawn([](Recorder& self, Result<void>& out) -> Task<void> { out = co_await self.modules.start(); }(*this,
+                                                                                                           outcome));
         return outcome;
     }
     void stop() {
@@ -42,8 +43,8 @@ TEST(Modules, StartAfterWhatTheyDependOnAndStopInReverse) {
     recorder.add("iobuf", {});
     ASSERT_TRUE(recorder.start());
     recorder.stop();
-    EXPECT_EQ(recorder.log, (std::vector<std::string>{"+sock", "+iobuf", "+bdev", "+nvmf", "-nvmf", "-bdev", "-iobuf",
-                                                      "-sock"}));
+    EXPECT_EQ(recorder.log,
+              (std::vector<std::string>{"+sock", "+iobuf", "+bdev", "+nvmf", "-nvmf", "-bdev", "-iobuf", "-sock"}));
 }
 
 TEST(Modules, AFailedStartUndoesItselfAndSaysWhose) {

@@ -66,7 +66,8 @@ Result<void> set_cpus(DaemonOptions& options, const std::string& mask, const std
         std::string list;
         for (const size_t mine : usable) list += (list.empty() ? "" : ",") + std::to_string(mine);
         return fail(Errc::invalid_argument, "core mask: CPU " + std::to_string(cpu) +
-                                                " is not there or not allowed to this process; it may use [" + list + "]");
+                                                " is not there or not allowed to this process; it may use [" + list +
+                                                "]");
     }
     return {};
 }
@@ -92,8 +93,10 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
     app.add_flag("--json-ignore-init-errors", options.ignores_config_errors, "Go on when an entry of it fails");
     app.add_flag("--wait-for-rpc", options.waits_for_rpc, "Start nothing until framework_start_init is called");
     app.add_flag("--no-rpc-server", [&options](int64_t) { options.has_rpc_server = false; }, "Open no RPC socket");
-    app.add_option("--rpcs-allowed", options.rpcs_allowed, "Comma-separated methods that may be called; others are hidden");
-    app.add_option("-L,--logflag", options.log_flags, "Let a component talk (all, nvmf, nvmf_tcp, ...); may be repeated");
+    app.add_option("--rpcs-allowed", options.rpcs_allowed,
+                   "Comma-separated methods that may be called; others are hidden");
+    app.add_option("-L,--logflag", options.log_flags,
+                   "Let a component talk (all, nvmf, nvmf_tcp, ...); may be repeated");
     app.add_option("--spin-us", spin_us, "Microseconds a reactor stays awake after its last I/O command")
         ->check(CLI::Range(uint64_t{0}, uint64_t{10'000'000}))
         ->capture_default_str();
@@ -101,7 +104,9 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
     app.add_flag("--demo", options.is_demo, "Export a RAM disk (Malloc0) at once, for trying things out");
     app.add_option("--demo-address", options.demo_address, "Where the demo listens")->capture_default_str();
     app.add_option("--demo-port", options.demo_port, "Its port")->capture_default_str();
-    app.add_option("--demo-size", options.demo_mib, "Its size in MiB")->check(CLI::Range(1, 1 << 20))->capture_default_str();
+    app.add_option("--demo-size", options.demo_mib, "Its size in MiB")
+        ->check(CLI::Range(1, 1 << 20))
+        ->capture_default_str();
     app.add_flag("--rpc-reference", options.prints_reference, "Print the reference of all RPC methods and leave");
     bool is_silent = false;
     app.add_flag("--silence-noticelog", is_silent, "Print warnings and errors only");
@@ -109,14 +114,16 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
 
     std::vector<std::string> ignored;
     for (const Accepted& option : accepted) {
-        const std::string note = std::string(option.names).substr(0, std::string(option.names).find(',')) + ": " + option.why;
+        const std::string note =
+            std::string(option.names).substr(0, std::string(option.names).find(',')) + ": " + option.why;
         const std::string help = std::string("Accepted: ") + option.why;
         if (option.has_value) {
             app.add_option_function<std::string>(
                    option.names, [&ignored, note](const std::string&) { ignored.push_back(note); }, help)
                 ->group("Accepted and without effect");
         } else {
-            app.add_flag_function(option.names, [&ignored, note](int64_t) { ignored.push_back(note); }, help)
+            app.add_flag_function(
+                   option.names, [&ignored, note](int64_t) { ignored.push_back(note); }, help)
                 ->group("Accepted and without effect");
         }
     }

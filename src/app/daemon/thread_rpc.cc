@@ -109,8 +109,9 @@ void add_thread_methods(rpc::Registry& registry, Runtime& runtime) {
     registry.add<rpc::NoParams>(
         {.name = "thread_get_stats", .text = "Busy and idle time of each thread, in ticks", .result = "object"},
         [&runtime](rpc::NoParams) { return get_stats(runtime); });
-    registry.add<rpc::NoParams>({.name = "thread_get_pollers", .text = "The pollers of each thread", .result = "object"},
-                                [&runtime](rpc::NoParams) { return get_pollers(runtime); });
+    registry.add<rpc::NoParams>(
+        {.name = "thread_get_pollers", .text = "The pollers of each thread", .result = "object"},
+        [&runtime](rpc::NoParams) { return get_pollers(runtime); });
     registry.add<rpc::NoParams>(
         {.name = "thread_get_io_channels", .text = "The device contexts of each thread", .result = "object"},
         [&runtime](rpc::NoParams) { return get_io_channels(runtime); });

@@ -67,8 +67,7 @@ private:
 Result<uint32_t> find_alignment(int file, const struct stat& status, uint32_t block_bytes, const std::string& path) {
 #ifdef STATX_DIOALIGN
     struct statx extended{};
-    if (statx(file, "", AT_EMPTY_PATH, STATX_DIOALIGN, &extended) == 0 &&
-        (extended.stx_mask & STATX_DIOALIGN) != 0) {
+    if (statx(file, "", AT_EMPTY_PATH, STATX_DIOALIGN, &extended) == 0 && (extended.stx_mask & STATX_DIOALIGN) != 0) {
         if (extended.stx_dio_offset_align == 0) {
             return fail(Errc::not_supported, fmt::format("{}: its file system has no direct I/O", path));
         }

@@ -169,8 +169,7 @@ TEST_P(NetworkTest, TellsOfARefusedConnectionWhenAsked) {
     EXPECT_NE(wait_for(**client, Events::writable), 0u);
     const auto connected = (*client)->connected();
     ASSERT_FALSE(connected);
-    EXPECT_EQ(connected.error().code,
-              GetParam() == Family::unix_path ? Errc::not_found : Errc::connection_refused);
+    EXPECT_EQ(connected.error().code, GetParam() == Family::unix_path ? Errc::not_found : Errc::connection_refused);
 }
 
 TEST_P(NetworkTest, RefusesAnAddressThatIsListenedOn) {

@@ -44,9 +44,8 @@ Result<std::unique_ptr<OsThread>> OsThread::start(const ThreadOptions& options,
     if (options.cpu < 0) return start_on(options.name, usable_cpus(), std::move(function));
     const auto cpu = static_cast<size_t>(options.cpu);
     if (std::ranges::find(usable_cpus(), cpu) == usable_cpus().end()) {
-        return fail(Errc::invalid_argument,
-                    fmt::format("CPU {} is not one of those this process may use ({})", cpu,
-                                fmt::join(usable_cpus(), ",")));
+        return fail(Errc::invalid_argument, fmt::format("CPU {} is not one of those this process may use ({})", cpu,
+                                                        fmt::join(usable_cpus(), ",")));
     }
     return start_on(options.name, {cpu}, std::move(function));
 }

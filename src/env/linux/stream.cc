@@ -50,8 +50,8 @@ Result<void> configure_tcp(int socket, const SocketOptions& options) {
 
 Result<void> configure_socket(int socket, Family family, const SocketOptions& options) {
     if (options.receive_buffer_bytes > 0) {
-        WEFT_TRY(set_option(socket, SOL_SOCKET, SO_RCVBUF, static_cast<int>(options.receive_buffer_bytes),
-                            "SO_RCVBUF"));
+        WEFT_TRY(
+            set_option(socket, SOL_SOCKET, SO_RCVBUF, static_cast<int>(options.receive_buffer_bytes), "SO_RCVBUF"));
     }
     if (options.send_buffer_bytes > 0) {
         WEFT_TRY(set_option(socket, SOL_SOCKET, SO_SNDBUF, static_cast<int>(options.send_buffer_bytes), "SO_SNDBUF"));

@@ -85,9 +85,8 @@ void SimFileQueue::complete(uint64_t number) {
     perform(active);
     FileOperation& operation = *active.operation;
     const uint64_t file = static_cast<SimFile&>(*operation.file).node().id;
-    run_.machine().disk.core().note("file_done", file << 8 | static_cast<uint64_t>(operation.kind),
-                                           operation.offset,
-                                           operation.failed ? ~uint64_t{0} : operation.bytes);
+    run_.machine().disk.core().note("file_done", file << 8 | static_cast<uint64_t>(operation.kind), operation.offset,
+                                    operation.failed ? ~uint64_t{0} : operation.bytes);
     done_.push_back(operation);
     completions_.notify(env::Events::readable);
 }

@@ -24,9 +24,7 @@ public:
 
     uint32_t poll() override { return descriptor_.is_alive() ? wire_.poll(end_) : env::Events::hung_up; }
 
-    Transfer receive(MutableBytes into) override {
-        return descriptor_.is_alive() ? wire_.receive(end_, into) : dead();
-    }
+    Transfer receive(MutableBytes into) override { return descriptor_.is_alive() ? wire_.receive(end_, into) : dead(); }
 
     Transfer send(std::span<const iovec> from) override {
         WEFT_ASSERT(!from.empty());
@@ -51,9 +49,7 @@ public:
         return {};
     }
 
-    [[nodiscard]] Address local_address() const override {
-        return descriptor_.is_alive() ? self().local : Address{};
-    }
+    [[nodiscard]] Address local_address() const override { return descriptor_.is_alive() ? self().local : Address{}; }
 
     [[nodiscard]] Address peer_address() const override {
         if (!descriptor_.is_alive()) return {};

@@ -26,8 +26,8 @@ SimWaiter::~SimWaiter() {
 Result<void> SimWaiter::add(env::Pollable& source, env::WatchOptions options, void* context) {
     Source& watched = source_of(source);
     if (watched.watch_ != nullptr) return fail(Errc::already_exists, "watching a simulated source twice");
-    watches_.push_back(std::make_unique<Source::Watch>(
-        Source::Watch{.source = &watched, .options = options, .context = context}));
+    watches_.push_back(
+        std::make_unique<Source::Watch>(Source::Watch{.source = &watched, .options = options, .context = context}));
     watched.watch_ = watches_.back().get();
     return {};
 }

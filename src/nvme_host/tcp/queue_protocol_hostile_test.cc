@@ -19,7 +19,7 @@ class HostileControllerTest : public QueueProtocolTest {};
 
 TEST_F(HostileControllerTest, RefusesDataPastTheBuffer) {
     make();
-    TestIo read(nvme::IoOpcode::read, 512);
+    TestIo& read = add(nvme::IoOpcode::read, 512);
     peer_->receive(peer_->c2h_data({.cccid = submit(read), .length = 516, .is_last = true}));
     expect_term_req(FatalErrorStatus::data_transfer_out_of_range);
     EXPECT_EQ(read.memory, Buffer(512, std::byte{0x11}));
@@ -27,7 +27,7 @@ TEST_F(HostileControllerTest, RefusesDataPastTheBuffer) {
 
 TEST_F(HostileControllerTest, RefusesDataPastTheBufferInALaterPdu) {
     make();
-    TestIo read(nvme::IoOpcode::read, 1024);
+    TestIo& read = add(nvme::IoOpcode::read, 1024);
     const uint16_t cid = submit(read);
     peer_->receive(peer_->c2h_data({.cccid = cid, .offset = 0, .length = 512}));
     peer_->receive(peer_->c2h_data({.cccid = cid, .offset = 512, .length = 1024}));
@@ -36,7 +36,7 @@ TEST_F(HostileControllerTest, RefusesDataPastTheBufferInALaterPdu) {
 
 TEST_F(HostileControllerTest, RefusesDataWhoseRangeWrapsAround) {
     make();
-    TestIo read(nvme::IoOpcode::read, 1024);
+    TestIo& read = add(nvme::IoOpcode::read, 1024);
     const uint16_t cid = submit(read);
     peer_->receive(peer_->c2h_data({.cccid = cid, .offset = 0xFFFFFE00, .length = 1024}));
     expect_term_req(FatalErrorStatus::invalid_header_field, offsetof(wire::C2hData, datao));
@@ -45,7 +45,7 @@ TEST_F(HostileControllerTest, RefusesDataWhoseRangeWrapsAround) {
 TEST_F(HostileControllerTest, RefusesDataOutOfOrderAndTwice) {
     for (const uint32_t offset : {0u, 1024u}) {
         make();
-        TestIo read(nvme::IoOpcode::read, 4096);
+        TestIo& read = add(nvme::IoOpcode::read, 4096);
         const uint16_t cid = submit(read);
         peer_->receive(peer_->c2h_data({.cccid = cid, .offset = 0, .length = 512}));
         peer_->receive(peer_->c2h_data({.cccid = cid, .offset = offset, .length = 512}));
@@ -57,7 +57,7 @@ TEST_F(HostileControllerTest, RefusesDataOutOfOrderAndTwice) {
 
 TEST_F(HostileControllerTest, RefusesDataAfterTheLast) {
     make();
-    TestIo read(nvme::IoOpcode::read, 1024);
+    TestIo& read = add(nvme::IoOpcode::read, 1024);
     const uint16_t cid = submit(read);
     peer_->receive(peer_->c2h_data({.cccid = cid, .length = 512, .is_last = true}));
     peer_->receive(peer_->c2h_data({.cccid = cid, .offset = 512, .length = 512}));
@@ -66,7 +66,7 @@ TEST_F(HostileControllerTest, RefusesDataAfterTheLast) {
 
 TEST_F(HostileControllerTest, RefusesDataForAWrite) {
     make({.in_capsule_max = 4096});
-    TestIo write(nvme::IoOpcode::write, 512);
+    TestIo& write = add(nvme::IoOpcode::write, 512);
     peer_->receive(peer_->c2h_data({.cccid = submit(write), .length = 512, .is_last = true}));
     expect_term_req(FatalErrorStatus::data_transfer_out_of_range);
     EXPECT_EQ(write.memory, Buffer(512, std::byte{0x11}));
@@ -75,7 +75,7 @@ TEST_F(HostileControllerTest, RefusesDataForAWrite) {
 TEST_F(HostileControllerTest, RefusesWhatNamesNoCommand) {
     for (const int kind : {0, 1, 2}) {
         make();
-        TestIo read(nvme::IoOpcode::read, 512);
+        TestIo& read = add(nvme::IoOpcode::read, 512);
         const uint16_t wrong = submit(read) ^ 1;
         const Buffer pdus[] = {peer_->c2h_data({.cccid = wrong, .length = 512}), peer_->r2t(wrong, 0, 512),
                                peer_->capsule_resp(wrong)};
@@ -98,8 +98,8 @@ TEST_F(HostileControllerTest, RefusesCidsOutsideTheTable) {
 
 TEST_F(HostileControllerTest, RefusesASecondAnswerEvenWhenTheSlotIsInUseAgain) {
     make({.depth = 1});
-    TestIo first(nvme::IoOpcode::flush);
-    TestIo second(nvme::IoOpcode::flush);
+    TestIo& first = add(nvme::IoOpcode::flush);
+    TestIo& second = add(nvme::IoOpcode::flush);
     const uint16_t cid = submit(first);
     peer_->receive(peer_->capsule_resp(cid));
     deliver();
@@ -114,7 +114,7 @@ TEST_F(HostileControllerTest, RefusesASecondAnswerEvenWhenTheSlotIsInUseAgain) {
 
 TEST_F(HostileControllerTest, RefusesAnAnswerBeforeTheCommandHasGone) {
     make({.in_capsule_max = 4096});
-    TestIo write(nvme::IoOpcode::write, 4096);
+    TestIo& write = add(nvme::IoOpcode::write, 4096);
     protocol().submit(write.io, 0);
     std::array<iovec, 4> pieces{};
     protocol().gather(pieces, SIZE_MAX);
@@ -143,7 +143,7 @@ TEST_F(HostileControllerTest, RefusesR2tsPastTheData) {
                  {0, 0, FatalErrorStatus::invalid_header_field, offsetof(wire::R2t, r2tl)}};
     for (const auto& one : cases) {
         make();
-        TestIo write(nvme::IoOpcode::write, 8192);
+        TestIo& write = add(nvme::IoOpcode::write, 8192);
         peer_->receive(peer_->r2t(submit(write), one.offset, one.length));
         expect_term_req(one.fes, one.fei);
         protocol().lost();
@@ -153,7 +153,7 @@ TEST_F(HostileControllerTest, RefusesR2tsPastTheData) {
 
 TEST_F(HostileControllerTest, RefusesASecondR2tWhileTheFirstIsAnswered) {
     make();
-    TestIo write(nvme::IoOpcode::write, 16384);
+    TestIo& write = add(nvme::IoOpcode::write, 16384);
     const uint16_t cid = submit(write);
     peer_->receive(peer_->r2t(cid, 0, 8192));
     peer_->receive(peer_->r2t(cid, 8192, 8192));
@@ -162,22 +162,22 @@ TEST_F(HostileControllerTest, RefusesASecondR2tWhileTheFirstIsAnswered) {
 
 TEST_F(HostileControllerTest, RefusesR2tsForReadsAndForDataThatWentWithTheCommand) {
     make({.in_capsule_max = 4096});
-    TestIo read(nvme::IoOpcode::read, 4096);
+    TestIo& read = add(nvme::IoOpcode::read, 4096);
     peer_->receive(peer_->r2t(submit(read), 0, 4096));
     expect_term_req(FatalErrorStatus::data_transfer_out_of_range);
     protocol().lost();
     deliver();
 
     make({.in_capsule_max = 4096});
-    TestIo write(nvme::IoOpcode::write, 4096);
+    TestIo& write = add(nvme::IoOpcode::write, 4096);
     peer_->receive(peer_->r2t(submit(write), 0, 4096));
     expect_term_req(FatalErrorStatus::data_transfer_out_of_range);
 }
 
 TEST_F(HostileControllerTest, FailsOnlyTheCommandWhoseDataHaveAWrongDigest) {
     make({.data_digest = true});
-    TestIo bad(nvme::IoOpcode::read, 512);
-    TestIo good(nvme::IoOpcode::read, 512);
+    TestIo& bad = add(nvme::IoOpcode::read, 512);
+    TestIo& good = add(nvme::IoOpcode::read, 512);
     Buffer pdu = peer_->c2h_data({.cccid = submit(bad), .length = 512, .is_last = true, .is_success = true});
     pdu[100] ^= std::byte{1};
     peer_->receive(pdu);
@@ -192,7 +192,7 @@ TEST_F(HostileControllerTest, FailsOnlyTheCommandWhoseDataHaveAWrongDigest) {
 
 TEST_F(HostileControllerTest, EndsTheConnectionForAWrongHeaderDigest) {
     make({.header_digest = true});
-    TestIo flush(nvme::IoOpcode::flush);
+    TestIo& flush = add(nvme::IoOpcode::flush);
     Buffer pdu = peer_->capsule_resp(submit(flush));
     const auto digest = load<le32>(Bytes(pdu).subspan(24));
     pdu[10] ^= std::byte{1};
@@ -203,9 +203,9 @@ TEST_F(HostileControllerTest, EndsTheConnectionForAWrongHeaderDigest) {
 
 TEST_F(HostileControllerTest, DoesNotBelieveASuccessThatMovedTooLittle) {
     make();
-    TestIo read(nvme::IoOpcode::read, 1024);
-    TestIo write(nvme::IoOpcode::write, 8192);
-    TestIo nothing(nvme::IoOpcode::read, 512);
+    TestIo& read = add(nvme::IoOpcode::read, 1024);
+    TestIo& write = add(nvme::IoOpcode::write, 8192);
+    TestIo& nothing = add(nvme::IoOpcode::read, 512);
     peer_->receive(peer_->c2h_data({.cccid = submit(read), .length = 512, .is_last = true, .is_success = true}));
     peer_->receive(peer_->capsule_resp(submit(write)));
     peer_->receive(peer_->capsule_resp(submit(nothing)));
@@ -219,7 +219,7 @@ TEST_F(HostileControllerTest, DoesNotBelieveASuccessThatMovedTooLittle) {
 
 TEST_F(HostileControllerTest, RefusesSuccessWithoutLastPdu) {
     make();
-    TestIo read(nvme::IoOpcode::read, 1024);
+    TestIo& read = add(nvme::IoOpcode::read, 1024);
     Buffer pdu = peer_->c2h_data({.cccid = submit(read), .length = 512});
     pdu[1] |= static_cast<std::byte>(wire::pdu_flags::success);
     peer_->receive(pdu);
@@ -228,7 +228,7 @@ TEST_F(HostileControllerTest, RefusesSuccessWithoutLastPdu) {
 
 TEST_F(HostileControllerTest, DoesNotAnswerATermReq) {
     make();
-    TestIo flush(nvme::IoOpcode::flush);
+    TestIo& flush = add(nvme::IoOpcode::flush);
     submit(flush);
     Buffer pdu(256);
     pdu.resize(wire::encode_term_req(pdu, wire::End::controller, wire::invalid_field(4), {}));

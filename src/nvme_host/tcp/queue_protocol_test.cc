@@ -18,7 +18,7 @@ using namespace testing_peer;  // NOLINT: a test
 
 TEST_F(QueueProtocolTest, SendsIcReqFirstAndHoldsCommandsBackUntilItIsAnswered) {
     peer_ = std::make_unique<Peer>(ProtocolOptions{.header_digest = true, .data_digest = true, .data_alignment = 3});
-    TestIo flush(nvme::IoOpcode::flush);
+    TestIo& flush = add(nvme::IoOpcode::flush);
     protocol().submit(flush.io, 0);
     const auto sent = peer_->take_output();
     ASSERT_EQ(sent.size(), 1u);
@@ -35,7 +35,7 @@ TEST_F(QueueProtocolTest, SendsIcReqFirstAndHoldsCommandsBackUntilItIsAnswered) 
 
 TEST_F(QueueProtocolTest, CompletesACommandWithoutData) {
     make();
-    TestIo flush(nvme::IoOpcode::flush);
+    TestIo& flush = add(nvme::IoOpcode::flush);
     const uint16_t cid = submit(flush);
     EXPECT_EQ(protocol().in_flight(), 1u);
     peer_->receive(peer_->capsule_resp(cid, {}, 77));
@@ -50,7 +50,7 @@ TEST_F(QueueProtocolTest, CompletesACommandWithoutData) {
 
 TEST_F(QueueProtocolTest, HandsOnTheControllersStatus) {
     make();
-    TestIo flush(nvme::IoOpcode::flush);
+    TestIo& flush = add(nvme::IoOpcode::flush);
     peer_->receive(peer_->capsule_resp(submit(flush), status::namespace_not_ready));
     deliver();
     EXPECT_TRUE(flush.io.status().is(status::namespace_not_ready));
@@ -61,7 +61,7 @@ TEST_F(QueueProtocolTest, ReadsDataInSeveralPdusAndPieces) {
     for (const bool digests : {false, true}) {
         for (const size_t step : {size_t{1}, size_t{7}, size_t{1000}, SIZE_MAX}) {
             make({.header_digest = digests, .data_digest = digests, .data_alignment = 7});
-            TestIo read(nvme::IoOpcode::read, 8192);
+            TestIo& read = add(nvme::IoOpcode::read, 8192);
             const uint16_t cid = submit(read);
             peer_->receive(peer_->c2h_data({.cccid = cid, .offset = 0, .length = 4096}, std::byte{1}), step);
             peer_->receive(
@@ -79,7 +79,7 @@ TEST_F(QueueProtocolTest, ReadsDataInSeveralPdusAndPieces) {
 
 TEST_F(QueueProtocolTest, TakesSuccessForTheAnswer) {
     make();
-    TestIo read(nvme::IoOpcode::read, 512);
+    TestIo& read = add(nvme::IoOpcode::read, 512);
     const uint16_t cid = submit(read);
     peer_->receive(peer_->c2h_data({.cccid = cid, .length = 512, .is_last = true, .is_success = true}));
     deliver();
@@ -90,7 +90,7 @@ TEST_F(QueueProtocolTest, TakesSuccessForTheAnswer) {
 
 TEST_F(QueueProtocolTest, ScattersWhatItReads) {
     make();
-    TestIo read(nvme::IoOpcode::read, 1024);
+    TestIo& read = add(nvme::IoOpcode::read, 1024);
     const iovec pieces[] = {{read.memory.data() + 1000, 24}, {read.memory.data(), 0}, {read.memory.data(), 1000}};
     read.io.data = pieces;
     const uint16_t cid = submit(read);
@@ -105,7 +105,7 @@ TEST_F(QueueProtocolTest, ScattersWhatItReads) {
 
 TEST_F(QueueProtocolTest, DiscardsWithoutWriting) {
     make({.discard = true});
-    TestIo read(nvme::IoOpcode::read, 512);
+    TestIo& read = add(nvme::IoOpcode::read, 512);
     peer_->receive(peer_->c2h_data({.cccid = submit(read), .length = 512, .is_last = true, .is_success = true}));
     deliver();
     EXPECT_TRUE(read.io.is_success());
@@ -115,7 +115,7 @@ TEST_F(QueueProtocolTest, DiscardsWithoutWriting) {
 
 TEST_F(QueueProtocolTest, OffersThePlaceOfWhatIsStillToComeAndDoesNotCopyWhatLiesThere) {
     make();
-    TestIo read(nvme::IoOpcode::read, 8192);
+    TestIo& read = add(nvme::IoOpcode::read, 8192);
     const Buffer pdu = peer_->c2h_data({.cccid = submit(read), .length = 8192, .is_last = true, .is_success = true});
     peer_->receive(Bytes(pdu).first(24 + 1000));
     EXPECT_TRUE(protocol().direct_destination(8000).empty());
@@ -133,7 +133,7 @@ TEST_F(QueueProtocolTest, OffersThePlaceOfWhatIsStillToComeAndDoesNotCopyWhatLie
 TEST_F(QueueProtocolTest, SendsDataInTheCapsuleWhenItFits) {
     for (const bool digests : {false, true}) {
         make({.header_digest = digests, .data_digest = digests, .in_capsule_max = 4096});
-        TestIo write(nvme::IoOpcode::write, 4096);
+        TestIo& write = add(nvme::IoOpcode::write, 4096);
         protocol().submit(write.io, 0);
         const auto sent = peer_->take_output(13);
         ASSERT_EQ(sent.size(), 1u);
@@ -151,7 +151,7 @@ TEST_F(QueueProtocolTest, SendsDataInTheCapsuleWhenItFits) {
 TEST_F(QueueProtocolTest, AnswersAnR2tWithPdusOfAtMostMaxh2cdata) {
     for (const bool digests : {false, true}) {
         make({.header_digest = digests, .data_digest = digests, .in_capsule_max = 4096});
-        TestIo write(nvme::IoOpcode::write, 20480);
+        TestIo& write = add(nvme::IoOpcode::write, 20480);
         for (size_t at = 0; at < write.memory.size(); ++at) write.memory[at] = static_cast<std::byte>(at / 100);
         const uint16_t cid = submit(write);
         Buffer arrived;
@@ -179,11 +179,7 @@ TEST_F(QueueProtocolTest, AnswersAnR2tWithPdusOfAtMostMaxh2cdata) {
 
 TEST_F(QueueProtocolTest, QueuesWhatIsBeyondItsDepth) {
     make({.depth = 2});
-    std::vector<std::unique_ptr<TestIo>> all;
-    for (int count = 0; count < 5; ++count) {
-        all.push_back(std::make_unique<TestIo>(nvme::IoOpcode::flush));
-        protocol().submit(all.back()->io, 0);
-    }
+    for (int count = 0; count < 5; ++count) protocol().submit(add(nvme::IoOpcode::flush).io, 0);
     auto sent = peer_->take_output();
     EXPECT_EQ(sent.size(), 2u);
     for (size_t answered = 0; answered < 5; ++answered) {
@@ -192,12 +188,12 @@ TEST_F(QueueProtocolTest, QueuesWhatIsBeyondItsDepth) {
     }
     EXPECT_EQ(sent.size(), 5u);
     deliver();
-    for (const auto& one : all) EXPECT_EQ(one->done_count, 1);
+    for (const TestIo& one : ios_) EXPECT_EQ(one.done_count, 1);
 }
 
 TEST_F(QueueProtocolTest, KeepsAnEarlyAnswerUntilTheDataBeingSentHasGone) {
     make();
-    TestIo write(nvme::IoOpcode::write, 16384);
+    TestIo& write = add(nvme::IoOpcode::write, 16384);
     const uint16_t cid = submit(write);
     peer_->receive(peer_->r2t(cid, 0, 16384));
     peer_->take_some(1000);
@@ -212,10 +208,10 @@ TEST_F(QueueProtocolTest, KeepsAnEarlyAnswerUntilTheDataBeingSentHasGone) {
 
 TEST_F(QueueProtocolTest, IsDoneWithEverythingWhenLost) {
     make({.depth = 2, .in_capsule_max = 4096});
-    TestIo sending(nvme::IoOpcode::write, 4096);
-    TestIo waiting(nvme::IoOpcode::read, 4096);
-    TestIo queued(nvme::IoOpcode::flush);
-    TestIo late(nvme::IoOpcode::flush);
+    TestIo& sending = add(nvme::IoOpcode::write, 4096);
+    TestIo& waiting = add(nvme::IoOpcode::read, 4096);
+    TestIo& queued = add(nvme::IoOpcode::flush);
+    TestIo& late = add(nvme::IoOpcode::flush);
     submit(waiting);
     protocol().submit(sending.io, 0);
     protocol().submit(queued.io, 0);
@@ -236,8 +232,8 @@ TEST_F(QueueProtocolTest, IsDoneWithEverythingWhenLost) {
 
 TEST_F(QueueProtocolTest, KnowsWhatIsOverdue) {
     make();
-    TestIo slow(nvme::IoOpcode::flush);
-    TestIo forever(nvme::IoOpcode::flush);
+    TestIo& slow = add(nvme::IoOpcode::flush);
+    TestIo& forever = add(nvme::IoOpcode::flush);
     forever.io.is_background = true;
     protocol().submit(forever.io, 50);
     protocol().submit(slow.io, 100);
@@ -248,7 +244,7 @@ TEST_F(QueueProtocolTest, KnowsWhatIsOverdue) {
 
 TEST_F(QueueProtocolTest, SendsFabricsDataInTheCapsuleWhateverIoccszSays) {
     make({.in_capsule_max = 0});
-    TestIo connect(nvme::IoOpcode::flush, 1024);
+    TestIo& connect = add(nvme::IoOpcode::flush, 1024);
     connect.io.command = nvme::to_command(nvme::ConnectCommand{});
     protocol().submit(connect.io, 0);
     const auto sent = peer_->take_output();

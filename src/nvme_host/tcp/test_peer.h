@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <deque>
 #include <memory>
 #include <vector>
 
@@ -190,6 +191,9 @@ protected:
         EXPECT_EQ(request.fei.value(), fei) << protocol().failure()->message;
     }
 
+    TestIo& add(nvme::IoOpcode opcode, size_t size = 0) { return ios_.emplace_back(opcode, size); }
+
+    std::deque<TestIo> ios_;  // before the peer: its end is theirs
     std::unique_ptr<Peer> peer_;
 };
 

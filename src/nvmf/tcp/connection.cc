@@ -46,8 +46,8 @@ Result<void> Connection::start() {
                                  .send_buffer_bytes = 0,
                                  .priority = opts.sock_priority,
                                  .user_timeout_ms = opts.ack_timeout}));
-    WEFT_TRY(watch(group().thread(), *stream_,
-                   {.events = env::Events::readable | env::Events::writable, .edge = true}));
+    WEFT_TRY(
+        watch(group().thread(), *stream_, {.events = env::Events::readable | env::Events::writable, .edge = true}));
     timer_.start_after(opts.handshake_timeout_ms * env::ns_per_ms);
     return {};
 }

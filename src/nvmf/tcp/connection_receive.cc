@@ -280,10 +280,11 @@ void Connection::end_ic_req() {
                               .capsule_data_max = std::max(options().in_capsule_data_size, admin_in_capsule_max),
                               .data_max = options().max_io_size});
     control_sent_ = 0;
-    control_bytes_ = static_cast<uint32_t>(nvme::wire::encode_ic_resp(control_, {.data_alignment = 0,
-                                                                                 .header_digest = framing_.header_digest,
-                                                                                 .data_digest = framing_.data_digest,
-                                                                                 .limit = options().max_io_size}));
+    control_bytes_ =
+        static_cast<uint32_t>(nvme::wire::encode_ic_resp(control_, {.data_alignment = 0,
+                                                                    .header_digest = framing_.header_digest,
+                                                                    .data_digest = framing_.data_digest,
+                                                                    .limit = options().max_io_size}));
     is_initialized_ = true;
     group_.mark_dirty(*this);
 }

@@ -61,17 +61,17 @@ bool Connection::prepare_send(TcpRequest& request) {
     request.tail_bytes = 0;
     request.payload_bytes = 0;
     if (request.is_r2t_queued) {
-        request.head_bytes = static_cast<uint8_t>(nvme::wire::encode_r2t(
-            request.head,
-            {.cccid = request.command.cid,
-             .ttag = request.slot,
-             .offset = request.received_bytes,
-             .length = request.granted_bytes - request.received_bytes},
-            framing_));
+        request.head_bytes =
+            static_cast<uint8_t>(nvme::wire::encode_r2t(request.head,
+                                                        {.cccid = request.command.cid,
+                                                         .ttag = request.slot,
+                                                         .offset = request.received_bytes,
+                                                         .length = request.granted_bytes - request.received_bytes},
+                                                        framing_));
         return true;
     }
-    const bool has_data = request.direction == nvme::TransferDirection::controller_to_host &&
-                          request.data_bytes > 0 && request.status().is_success();
+    const bool has_data = request.direction == nvme::TransferDirection::controller_to_host && request.data_bytes > 0 &&
+                          request.status().is_success();
     if (!has_data) {
         request.head_bytes =
             static_cast<uint8_t>(nvme::wire::encode_capsule_resp(request.head, request.completion, framing_));
@@ -81,11 +81,13 @@ bool Connection::prepare_send(TcpRequest& request) {
     request.payload_bytes = request.data_bytes;
     // SUCCESS stands for a capsule that says nothing else (NVMe/TCP 1.0, 3.3.2.1): no CDW0, no SQHD.
     const bool is_success = options().c2h_success && !has_flow_control && request.completion.value64() == 0;
-    request.head_bytes = static_cast<uint8_t>(nvme::wire::encode_c2h_data(
-        request.head,
-        {.cccid = request.command.cid, .offset = 0, .length = request.data_bytes, .is_last = true,
-         .is_success = is_success},
-        framing_));
+    request.head_bytes = static_cast<uint8_t>(nvme::wire::encode_c2h_data(request.head,
+                                                                          {.cccid = request.command.cid,
+                                                                           .offset = 0,
+                                                                           .length = request.data_bytes,
+                                                                           .is_last = true,
+                                                                           .is_success = is_success},
+                                                                          framing_));
     MutableBytes tail(request.tail);
     if (nvme::wire::has_data_digest(framing_, request.data_bytes)) {
         uint32_t crc = crc32c_seed;
@@ -96,9 +98,9 @@ bool Connection::prepare_send(TcpRequest& request) {
         request.tail_bytes = nvme::wire::digest_size;
     }
     if (!is_success) {
-        request.tail_bytes = static_cast<uint8_t>(
-            request.tail_bytes +
-            nvme::wire::encode_capsule_resp(tail.subspan(request.tail_bytes), request.completion, framing_));
+        request.tail_bytes =
+            static_cast<uint8_t>(request.tail_bytes + nvme::wire::encode_capsule_resp(tail.subspan(request.tail_bytes),
+                                                                                      request.completion, framing_));
     }
     return true;
 }

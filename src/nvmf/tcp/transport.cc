@@ -4,8 +4,8 @@
 
 #include "base/log.h"
 #include "net/acceptor.h"
-#include "nvmf/tcp/group.h"
 #include "nvmf/target.h"
+#include "nvmf/tcp/group.h"
 #include "reactor/task.h"
 
 namespace weft::nvmf::tcp {
