@@ -119,8 +119,9 @@ inline std::vector<iovec> cut_up(MutableBytes memory, size_t unit, std::minstd_r
     return pieces;
 }
 
-// Random operations on a device that reads as zero; after each its answer is what a plain array would give.
-inline void expect_behaves_like_a_disk(TestClient& client, uint32_t seed, uint32_t rounds) {
+// Random operations on a device that reads as zero; after each its answer is what a plain array would give. One in
+// `sync_every` must be on stable storage: on a real disk that others use too, that takes long.
+inline void expect_behaves_like_a_disk(TestClient& client, uint32_t seed, uint32_t rounds, uint32_t sync_every = 4) {
     const uint64_t block_bytes = client.device().block_bytes();
     const uint64_t block_count = client.device().block_count();
     const size_t unit = client.device().geometry().alignment_bytes;
@@ -134,13 +135,15 @@ inline void expect_behaves_like_a_disk(TestClient& client, uint32_t seed, uint32
         const TestClient::Buffer buffer(place.size(), static_cast<std::byte>(random()));
         const std::vector<iovec> pieces = cut_up(buffer.bytes(), unit, random);
         Status expected = Status::success;
-        const Op op = std::array{Op::read,  Op::write,        Op::write,   Op::compare,
-                                 Op::unmap, Op::write_zeroes, Op::compare, Op::flush}[random() % 8];
+        const bool is_synced = random() % sync_every == 0;
+        const Op any_op =
+            std::array{Op::read, Op::write, Op::write, Op::compare, Op::unmap, Op::write_zeroes}[random() % 6];
+        const Op op = is_synced && random() % 3 == 0 ? Op::flush : any_op;
         if (op == Op::compare && random() % 2 == 0) std::ranges::copy(place, buffer.bytes().begin());
         if (op == Op::compare && !std::ranges::equal(place, buffer.bytes())) expected = Status::miscompare;
         if (op == Op::write) std::ranges::copy(buffer.bytes(), place.begin());
         if (op == Op::unmap || op == Op::write_zeroes) std::ranges::fill(place, std::byte{0});
-        ASSERT_EQ(client.run(op, lba, blocks, pieces, random() % 4 == 0), expected)
+        ASSERT_EQ(client.run(op, lba, blocks, pieces, is_synced), expected)
             << "round " << round << ": " << name_of(op) << " of " << blocks << " blocks at " << lba;
         if (op == Op::read) ASSERT_TRUE(std::ranges::equal(place, buffer.bytes())) << "round " << round;
     }

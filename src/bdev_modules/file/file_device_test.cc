@@ -63,7 +63,7 @@ TEST_P(FileTest, BehavesLikeADisk) {
             EXPECT_EQ(device.geometry().alignment_bytes > 1, direct);
             {
                 TestClient client(*world_, device);
-                expect_behaves_like_a_disk(client, block_bytes, 60);
+                expect_behaves_like_a_disk(client, block_bytes, 60, 15);
             }
             ASSERT_TRUE(world_->run(registry_.remove("disk")).has_value());
             std::filesystem::remove(folder_ / "disk");

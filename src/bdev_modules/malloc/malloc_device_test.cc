@@ -189,8 +189,8 @@ TEST_P(MallocTest, HasTheSameUuidEveryTime) {
 }
 
 TEST_P(MallocTest, PretouchesInTheBackground) {
-    auto* disk = static_cast<MallocDevice*>(*create({.name = "disk", .block_bytes = 4096, .block_count = 2049}));
-    EXPECT_EQ(disk->untouched_bytes(), 2049U * 4096U) << "creation does not wait for it";
+    auto* disk = static_cast<MallocDevice*>(*create({.name = "disk", .block_bytes = 4096, .block_count = 50'000}));
+    EXPECT_GT(disk->untouched_bytes(), 0U) << "creation does not wait for it";
     EXPECT_TRUE(world_.wait_for([disk] { return disk->untouched_bytes() == 0; }));
 }
 
