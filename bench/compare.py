@@ -47,7 +47,8 @@ def field_client(arguments, case, port):
     """spdk_nvme_perf or what understands its options."""
     _, workload, size, depth, connections, more = case
     command = arguments.client.split() + [
-        "-q", str(depth), "-o", str(size), "-w", workload, "-t", str(int(arguments.seconds)), "-P", str(connections),
+        # Its depth is that of all connections together.
+        "-q", str(depth * connections), "-o", str(size), "-w", workload, "-t", str(int(arguments.seconds)), "-P", str(connections),
         "-r", f"trtype:TCP adrfam:IPv4 traddr:127.0.0.1 trsvcid:{port} subnqn:{NQN}"]
     if "digests" in more:
         command += ["-H", "-I"]
