@@ -10,6 +10,7 @@ set(CMAKE_CXX_STANDARD 23)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_CXX_COMPILE_OPTIONS_PIC -fPIE)  # our libraries become programs only
 
 # What matters is what the compiler does, not what it is called: run the pattern that went wrong.
 if(NOT DEFINED WEFT_COROUTINES_WORK)

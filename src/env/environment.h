@@ -74,6 +74,8 @@ public:
     // that serve it stay off the CPU the calling thread is pinned to, if there are more.
     virtual Result<std::unique_ptr<FileQueue>> make_file_queue() = 0;
     virtual void offload(OffloadJob job) = 0;
+    // Blocks until nothing that was offloaded runs any more, also no `done`: before what these may touch dies.
+    virtual void wait_for_offloaded() = 0;
     // Names this machine for stable identifiers (machine-id; a fixed text in simulation).
     virtual std::string machine_id() = 0;
     [[nodiscard]] virtual int process_id() const { return 1; }

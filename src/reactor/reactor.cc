@@ -32,6 +32,8 @@ Reactor::Reactor(env::Environment& environment, ReactorOptions options, std::uni
       ready_(ready_max) {}
 
 Reactor::~Reactor() {
+    // Who has just posted a message may still be about to look whether this reactor sleeps.
+    environment_.wait_for_offloaded();
     if (file_events_ != nullptr) {
         const CurrentThread scope(threads_.front().get());
         file_events_->unwatch();

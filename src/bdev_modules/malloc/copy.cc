@@ -83,7 +83,7 @@ std::span<const StreamingStores> streaming_stores() {
 void streaming_copy(std::byte* to, const std::byte* from, size_t bytes) {
     static const StreamingStores& best = streaming_stores().front();
     if (bytes < streaming_bytes_min) {
-        std::memcpy(to, from, bytes);
+        if (bytes > 0) std::memcpy(to, from, bytes);
         return;
     }
     const size_t before = bytes_to_line(to, bytes);

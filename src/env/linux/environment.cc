@@ -54,6 +54,7 @@ public:
     }
 
     void offload(OffloadJob job) override { offload_.run(std::move(job)); }
+    void wait_for_offloaded() override { offload_.wait_until_idle(); }
 
     [[nodiscard]] int process_id() const override { return getpid(); }
     std::string machine_id() override {

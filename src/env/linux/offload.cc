@@ -41,10 +41,15 @@ void OffloadPool::run(OffloadJob job) {
     job.done();
 }
 
+void OffloadPool::wait_until_idle() {
+    std::unique_lock lock(mutex_);
+    quiet_.wait(lock, [this] { return jobs_.empty() && idle_ == threads_.size(); });
+}
+
 void OffloadPool::serve() {
     std::unique_lock lock(mutex_);
     for (;;) {
-        ++idle_;
+        if (++idle_ == threads_.size() && jobs_.empty()) quiet_.notify_all();
         news_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
         --idle_;
         if (jobs_.empty()) return;

@@ -21,6 +21,8 @@ public:
 
     // Any thread.
     void run(OffloadJob job);
+    // Blocks until no job runs or is queued.
+    void wait_until_idle();
 
 private:
     static constexpr size_t threads_max = 4;
@@ -28,6 +30,7 @@ private:
 
     std::mutex mutex_;
     std::condition_variable news_;
+    std::condition_variable quiet_;
     std::deque<OffloadJob> jobs_;
     size_t idle_ = 0;
     bool stopping_ = false;

@@ -54,6 +54,7 @@ public:
         job.work();
         job.done();
     }
+    void wait_for_offloaded() override {}
 
     // As /etc/machine-id has it: 32 digits.
     std::string machine_id() override {
