@@ -118,6 +118,20 @@ Progress Channel::submit(Request& request) {
     return progress;
 }
 
+void Channel::store(Request& piece) {
+    WEFT_ASSERT(piece.op == Op::write && bdev().consumes_data_inline());
+    piece.status = check(piece);
+    if (piece.status == Status::success) {
+        Progress progress = start(piece);
+        while (progress == Progress::retry) {
+            __builtin_ia32_pause();
+            progress = start(piece);
+        }
+        WEFT_ASSERT(progress == Progress::done);
+    }
+    if (piece.status != Status::success) statistics_.count(Op::write, 0, 0, piece.status);
+}
+
 void Channel::finish(Request& request, Status status) {
     WEFT_ASSERT(&Thread::current().reactor() == &thread().reactor());
     WEFT_ASSERT(in_flight_ > 0);

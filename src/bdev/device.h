@@ -116,6 +116,12 @@ public:
     // Counts a lent read as a read that was done.
     void count_lent_read(uint64_t bytes) { statistics_.count(Op::read, bytes, 0, Status::success); }
 
+    // A part of a write, on a device that consumes data inline: `piece` is done when this returns. While another
+    // reactor copies one of the blocks out it is waited for; that one waits for nobody. Failures are counted; when
+    // all parts are stored, count_stored_write() counts the write.
+    void store(Request& piece);
+    void count_stored_write(uint64_t bytes) { statistics_.count(Op::write, bytes, 0, Status::success); }
+
     // Tries to end a pending request early; true when it will be done with Status::aborted.
     virtual bool abort(Request& request);
 

@@ -5,6 +5,7 @@
 #include "bdev/device.h"
 #include "nvmf/poll_group.h"
 #include "nvmf/qpair.h"
+#include "nvmf/streamed_write.h"
 
 namespace weft::nvmf {
 
@@ -13,23 +14,6 @@ namespace {
 using nvme::IoOpcode;
 using nvme::Status;
 namespace status = nvme::status;
-
-Status to_nvme(bdev::Status outcome) {
-    switch (outcome) {
-        case bdev::Status::success: return status::success;
-        case bdev::Status::failed: return status::internal_error;
-        case bdev::Status::out_of_range: return status::lba_out_of_range.with_dnr();
-        case bdev::Status::not_supported: return status::invalid_opcode.with_dnr();
-        case bdev::Status::read_error: return status::unrecovered_read_error;
-        case bdev::Status::write_error: return status::write_fault;
-        case bdev::Status::no_space: return status::capacity_exceeded;
-        case bdev::Status::no_memory: return status::command_interrupted;
-        case bdev::Status::gone: return status::internal_error;  // a path problem: DNR stays clear
-        case bdev::Status::aborted: return status::aborted_by_request;
-        case bdev::Status::miscompare: return status::compare_failure.with_dnr();
-    }
-    return status::internal_error;
-}
 
 void on_io_done(bdev::Request& io);
 void run_ranges(Request& request);
@@ -180,6 +164,18 @@ void execute_read(Request& request) {
     start(request, bdev::Op::read, request.command.slba(), request.command.block_count());
 }
 
+// Of a streamed Write all is done, or a pause has left a rest.
+void execute_write(Request& request) {
+    if (!is_stream_intact(request, *request.ns)) return finish(request, status::invalid_namespace_or_format.with_dnr());
+    if (request.source == DataSource::streamed) {
+        WEFT_ASSERT(request.stored_bytes == request.data_bytes);
+        request.ns->channel->count_stored_write(request.data_bytes);
+        return finish(request, status::success);
+    }
+    const uint64_t stored = request.stored_bytes >> request.ns->block_shift;
+    start(request, bdev::Op::write, request.command.slba() + stored, request.command.block_count() - stored);
+}
+
 bool has_lba_range(IoOpcode opcode) {
     return opcode == IoOpcode::read || opcode == IoOpcode::write || opcode == IoOpcode::compare ||
            opcode == IoOpcode::write_zeroes;
@@ -194,6 +190,23 @@ Status check_range(const nvme::Command& command, const NamespaceView& ns) {
 }
 
 }  // namespace
+
+Status to_nvme(bdev::Status outcome) {
+    switch (outcome) {
+        case bdev::Status::success: return status::success;
+        case bdev::Status::failed: return status::internal_error;
+        case bdev::Status::out_of_range: return status::lba_out_of_range.with_dnr();
+        case bdev::Status::not_supported: return status::invalid_opcode.with_dnr();
+        case bdev::Status::read_error: return status::unrecovered_read_error;
+        case bdev::Status::write_error: return status::write_fault;
+        case bdev::Status::no_space: return status::capacity_exceeded;
+        case bdev::Status::no_memory: return status::command_interrupted;
+        case bdev::Status::gone: return status::internal_error;  // a path problem: DNR stays clear
+        case bdev::Status::aborted: return status::aborted_by_request;
+        case bdev::Status::miscompare: return status::compare_failure.with_dnr();
+    }
+    return status::internal_error;
+}
 
 Status plan_io(Request& request, uint32_t sgl_bytes) {
     const nvme::Command& command = request.command;
@@ -270,7 +283,7 @@ void execute_io(Request& request) {
     request.io.fua = (command.cdw12 & nvme::io_bits::force_unit_access) != 0;
     switch (opcode) {
         case IoOpcode::read: return execute_read(request);
-        case IoOpcode::write: return start(request, bdev::Op::write, command.slba(), command.block_count());
+        case IoOpcode::write: return execute_write(request);
         case IoOpcode::compare: return start(request, bdev::Op::compare, command.slba(), command.block_count());
         case IoOpcode::write_zeroes: {
             // DEAC asks for deallocation; what is deallocated reads as zero on every device (DLFEAT).

@@ -12,6 +12,9 @@ namespace weft::nvmf {
 // describes, `queue` the request's. Success means: do the data phase, then execute. Changes nothing else.
 nvme::Status plan_io(Request& request, uint32_t sgl_bytes);
 
+// The NVMe status for a device's.
+nvme::Status to_nvme(bdev::Status outcome);
+
 // The data may be passed to execute_io() in the receive buffer (DataSource::received): the device takes it at once.
 bool takes_received_data(const Request& request);
 

@@ -40,6 +40,9 @@ void Request::reset() {
     source = DataSource::none;
     iov_count = 0;
     range_next = 0;
+    stream_opening = 0;
+    stored_bytes = 0;
+    partial_bytes = 0;
     is_aborted = false;
     control.reset();
 }

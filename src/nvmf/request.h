@@ -31,6 +31,7 @@ enum class DataSource : uint8_t {
     buffers,   // in buffers of the pool
     control,   // on the heap: admin and fabrics commands
     lent,      // in the device itself: lent anew whenever it is about to be sent
+    streamed,  // in the device already, all but what there is of one block: see streamed_write.h
 };
 
 struct Request {
@@ -47,6 +48,9 @@ struct Request {
     uint8_t buffer_count = 0;
     uint8_t iov_count = 0;
     uint16_t range_next = 0;      // Dataset Management: the range to do next
+    uint64_t stream_opening = 0;  // streamed: NamespaceView::opening of where it goes
+    uint32_t stored_bytes = 0;    // streamed: in the device
+    uint32_t partial_bytes = 0;   // streamed: after these, in iov[0], arrived but not stored
     bool is_aborted = false;      // Abort asked for it while the device had it
     bool is_admin_counted = false;  // counts in SubsystemView::admin_outstanding
 

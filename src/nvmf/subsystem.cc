@@ -187,6 +187,7 @@ Task<Result<void>> Subsystem::open_views(const NamespaceIdentity& identity, bdev
         if (view.namespaces.size() < identity.nsid) view.namespaces.resize(identity.nsid);
         auto ns = std::make_unique<NamespaceView>();
         ns->identity = identity;
+        ns->opening = ++view.openings;
         ns->device = &device;
         ns->channel = std::move(*channel);
         ns->block_bytes = device.block_bytes();

@@ -29,6 +29,7 @@ struct NamespaceIdentity {
 
 struct NamespaceView {
     NamespaceIdentity identity;
+    uint64_t opening = 0;      // tells it from others that had its NSID before: SubsystemView::openings
     bdev::Device* device = nullptr;
     ChannelRef<bdev::Channel> channel;
     uint32_t block_bytes = 0;
@@ -62,6 +63,7 @@ struct SubsystemView {
 
     const SubsystemIdentity identity;
     std::vector<std::unique_ptr<NamespaceView>> namespaces;  // by nsid - 1
+    uint64_t openings = 0;                                   // how many namespaces there were so far
     // I/O executed by this poll group, for the SMART log.
     uint64_t read_commands = 0;
     uint64_t write_commands = 0;

@@ -91,7 +91,8 @@ private:
     [[nodiscard]] bool has_outstanding_cid(uint16_t cid) const;
     void place_in_capsule_data(TcpRequest& request, uint32_t payload_bytes, Bytes rest);
     void copy_in(TcpRequest& request, uint32_t offset, Bytes data);
-    bool get_buffers(TcpRequest& request);
+    bool get_buffers(TcpRequest& request, uint32_t bytes);
+    void receive_into_buffers(TcpRequest& request);
     void ask_for_data(TcpRequest& request);
     void execute(TcpRequest& request);
     void refuse(TcpRequest& request, nvme::Status status);

@@ -7,6 +7,7 @@
 #include "nvmf/execute.h"
 #include "nvmf/io_commands.h"
 #include "nvmf/log_flags.h"
+#include "nvmf/streamed_write.h"
 #include "nvmf/tcp/connection.h"
 #include "nvmf/tcp/group.h"
 
@@ -161,20 +162,20 @@ void Connection::place_in_capsule_data(TcpRequest& request, uint32_t payload_byt
         request.move(RequestEvent::receive);
         return;
     }
-    if (get_buffers(request)) {
+    if (get_buffers(request, request.data_bytes)) {
+        request.use_buffers(buffers().pool().buffer_bytes());
         request.move(RequestEvent::receive);
         return;
     }
     stall(Stall::buffer, rest);
 }
 
-// Buffers for data_bytes. False: the request waits for them.
-bool Connection::get_buffers(TcpRequest& request) {
+// Buffers for so many bytes. False: the request waits for them.
+bool Connection::get_buffers(TcpRequest& request, uint32_t bytes) {
     const uint32_t unit = buffers().pool().buffer_bytes();
-    const auto into = std::span(request.buffers).first((request.data_bytes + unit - 1) / unit);
+    const auto into = std::span(request.buffers).first((bytes + unit - 1) / unit);
     if (buffers().take(into)) {
         request.buffer_count = static_cast<uint8_t>(into.size());
-        request.use_buffers(unit);
         return true;
     }
     request.move(RequestEvent::need_buffer);
@@ -190,9 +191,9 @@ void Connection::resume(Request& waiting) {
     auto& request = static_cast<TcpRequest&>(waiting);
     if (request.state() != RequestState::waiting_for_buffer) return execute(request);
     if (request.direction == TransferDirection::controller_to_host) return execute(request);
+    if (&request != rx_request_ || !is_stalled()) return receive_into_buffers(request);
     request.use_buffers(buffers().pool().buffer_bytes());
     request.move(RequestEvent::receive);
-    if (&request != rx_request_ || !is_stalled()) ask_for_data(request);
 }
 
 void Connection::begin_h2c_data() {
@@ -230,6 +231,10 @@ void Connection::take_data(const Event& event) {
         return;
     }
     if (request->direction != TransferDirection::host_to_controller) return;
+    if (request->stream_opening != 0) {
+        request->refusal = stream(*request, event.data);
+        return;
+    }
     copy_in(*request, rx_offset_ + event.offset, event.data);
 }
 
@@ -297,8 +302,22 @@ void Connection::end_command(bool digest_ok) {
     if (!wants_data || receiver_.payload_size() > 0) return execute(request);
     if (uses_control_data(request)) {
         request.allocate_control(request.data_bytes);
-    } else if (!get_buffers(request)) {
-        return;  // resume() goes on
+        request.move(RequestEvent::receive);
+        return ask_for_data(request);
+    }
+    // One buffer, for a block that comes in pieces, if the rest goes straight into the device.
+    const bool is_streamed = !framing_.data_digest && can_stream(request, buffers().pool().buffer_bytes());
+    if (is_streamed) request.source = DataSource::streamed;
+    if (get_buffers(request, is_streamed ? 1 : request.data_bytes)) receive_into_buffers(request);
+    // Or else resume() goes on.
+}
+
+// The buffers are there for the data that R2Ts ask for.
+void Connection::receive_into_buffers(TcpRequest& request) {
+    if (request.source == DataSource::streamed) {
+        start_stream(request, request.buffers[0]);
+    } else {
+        request.use_buffers(buffers().pool().buffer_bytes());
     }
     request.move(RequestEvent::receive);
     ask_for_data(request);
