@@ -143,6 +143,7 @@ void Channel::finish(Request& request, Status status) {
     request.done(request);
 }
 
+void Channel::prefetch(uint64_t) {}
 std::optional<Bytes> Channel::lend(uint64_t, uint64_t) { return std::nullopt; }
 void Channel::unlend(uint64_t, uint64_t) {}
 bool Channel::abort(Request&) { return false; }

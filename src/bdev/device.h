@@ -109,6 +109,8 @@ public:
     // checked here; figures are kept here.
     Progress submit(Request& request);
 
+    // The range will be asked for by lend() soon: a hint, to have its start in the cache by then.
+    virtual void prefetch(uint64_t lba);
     // Read without a copy: the device's own memory for the range, or nothing when the device has none to lend (use
     // submit). The blocks do not change until unlend() of the same range, which must come before the turn ends.
     virtual std::optional<Bytes> lend(uint64_t lba, uint64_t blocks);

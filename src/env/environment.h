@@ -37,9 +37,15 @@ private:
     int fd_ = -1;
 };
 
+enum class Sharing : uint8_t {
+    never,
+    always,         // a memfd, so that another process can be given it
+    unless_slower,  // a memfd, but where only private memory gets huge pages (as most systems have it)
+};
+
 struct MappingOptions {
     std::string name;         // shown in /proc for shared ones
-    bool shared = false;      // a memfd, so that another process can be given it
+    Sharing sharing = Sharing::never;
     bool huge_pages = true;   // ask for transparent huge pages
 };
 

@@ -15,7 +15,7 @@ Result<std::unique_ptr<BufferPool>> BufferPool::create(const BufferPoolOptions& 
                                                         options.buffer_count, options.buffer_bytes));
     }
     auto memory = env::map_memory(size_t{options.buffer_bytes} * options.buffer_count,
-                                  {.name = "weft_buffers", .shared = false, .huge_pages = false});
+                                  {.name = "weft_buffers", .huge_pages = false});
     if (!memory) return std::unexpected(std::move(memory).error());
     return std::unique_ptr<BufferPool>(new BufferPool(options, std::move(*memory)));
 }

@@ -150,6 +150,7 @@ void execute_read(Request& request) {
     if (ns.device->lends(request.command.block_count())) {
         // The device's memory is looked up when the socket takes the data: see Channel::lend.
         request.source = DataSource::lent;
+        ns.channel->prefetch(request.command.slba());
         finish(request, status::success);
         return;
     }

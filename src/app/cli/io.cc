@@ -32,6 +32,8 @@ constexpr VerbInfo verbs[] = {
     {Verb::unmap, "unmap", "Deallocate a range (Dataset Management)"},
 };
 
+constexpr uint64_t piece_bytes_max = uint64_t{16} << 20;  // of what is held in memory
+
 class IoCommand final : public Subcommand {
 public:
     CLI::App* declare(CLI::App& app) override;
@@ -47,6 +49,8 @@ private:
     Task<Result<void>> read(IoSession& session);
     Task<Result<void>> write_or_compare(IoSession& session);
     Task<Result<void>> verify(IoSession& session);
+    Task<Result<void>> write_stamps(IoSession& session, uint64_t end, uint32_t pass);
+    Task<Result<uint64_t>> count_faults(IoSession& session, uint64_t end, uint32_t pass);
     Task<Result<void>> without_data(IoSession& session);
     // What is to be written or compared: of the file, or the pattern over the range.
     Result<std::vector<std::byte>> source(const IoSession& session);
@@ -184,41 +188,52 @@ Task<Result<void>> IoCommand::without_data(IoSession& session) {
 
 // In pieces that fit the memory: all are written before the first is read.
 Task<Result<void>> IoCommand::verify(IoSession& session) {
-    constexpr uint64_t piece_bytes_max = uint64_t{16} << 20;
     const uint64_t end = length_ != 0 ? io_.offset + length_ : session.size_bytes();
-    const uint32_t block_bytes = session.block_bytes();
-    std::vector<std::byte> data;
     uint64_t faults = 0;
     for (uint32_t pass = 1; pass <= passes_; ++pass) {
-        for (const bool is_reading : {false, true}) {
-            for (uint64_t at = io_.offset; at < end; at += data.size()) {
-                data.assign(std::min(end - at, piece_bytes_max), std::byte{0});
-                const MutableBytes bytes(data);
-                const auto stamp = [&](size_t offset) {
-                    return Stamp{.lba = (at + offset) / block_bytes, .generation = pass, .run = session.run()};
-                };
-                if (!is_reading) {
-                    for (size_t block = 0; block < data.size(); block += block_bytes) {
-                        write_stamp(bytes.subspan(block, block_bytes), stamp(block));
-                    }
-                }
-                WEFT_CO_TRY(
-                    co_await session.transfer(is_reading ? nvme::IoOpcode::read : nvme::IoOpcode::write, at, data));
-                for (size_t block = 0; is_reading && block < data.size(); block += block_bytes) {
-                    const StampFault fault = check_stamp(bytes.subspan(block, block_bytes), stamp(block));
-                    if (fault == StampFault::none) continue;
-                    constexpr uint64_t faults_printed_max = 20;
-                    if (++faults <= faults_printed_max) {
-                        fmt::print(stderr, "weft: block {}: {}\n", (at + block) / block_bytes, name_of(fault));
-                    }
-                }
-            }
-        }
+        WEFT_CO_TRY(co_await write_stamps(session, end, pass));
+        const Result<uint64_t> found = co_await count_faults(session, end, pass);
+        if (!found) co_return std::unexpected(found.error());
+        faults += *found;
     }
     if (faults != 0) co_return fail(Errc::io_error, fmt::format("{} blocks did not hold what was written", faults));
     fmt::print("verified {} bytes at offset {}, {} pass{}: all as written\n", end - io_.offset, io_.offset, passes_,
                passes_ == 1 ? "" : "es");
     co_return Result<void>{};
+}
+
+Task<Result<void>> IoCommand::write_stamps(IoSession& session, uint64_t end, uint32_t pass) {
+    const uint32_t block_bytes = session.block_bytes();
+    std::vector<std::byte> data;
+    for (uint64_t at = io_.offset; at < end; at += data.size()) {
+        data.assign(std::min(end - at, piece_bytes_max), std::byte{0});
+        for (size_t offset = 0; offset < data.size(); offset += block_bytes) {
+            write_stamp(MutableBytes(data).subspan(offset, block_bytes),
+                        {.lba = (at + offset) / block_bytes, .generation = pass, .run = session.run()});
+        }
+        WEFT_CO_TRY(co_await session.transfer(nvme::IoOpcode::write, at, data));
+    }
+    co_return Result<void>{};
+}
+
+// How many blocks do not hold what this pass wrote; the first ones are told.
+Task<Result<uint64_t>> IoCommand::count_faults(IoSession& session, uint64_t end, uint32_t pass) {
+    constexpr uint64_t faults_told_max = 20;
+    const uint32_t block_bytes = session.block_bytes();
+    std::vector<std::byte> data;
+    uint64_t faults = 0;
+    for (uint64_t at = io_.offset; at < end; at += data.size()) {
+        data.assign(std::min(end - at, piece_bytes_max), std::byte{0});
+        WEFT_CO_TRY(co_await session.transfer(nvme::IoOpcode::read, at, data));
+        for (size_t offset = 0; offset < data.size(); offset += block_bytes) {
+            const uint64_t lba = (at + offset) / block_bytes;
+            const StampFault fault = check_stamp(MutableBytes(data).subspan(offset, block_bytes),
+                                                 {.lba = lba, .generation = pass, .run = session.run()});
+            if (fault == StampFault::none || ++faults > faults_told_max) continue;
+            fmt::print(stderr, "weft: block {}: {}\n", lba, name_of(fault));
+        }
+    }
+    co_return faults;
 }
 
 }  // namespace

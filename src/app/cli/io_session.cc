@@ -192,7 +192,7 @@ Result<std::vector<std::byte>> read_file(const std::string& path, uint64_t size_
         if (data.size() > size_max) {
             return fail(Errc::out_of_range, fmt::format("{} has more than the {} bytes of the range", path, size_max));
         }
-        if (count == 0) break;
+        if (count < step) break;
     }
     if (std::ferror(file.get()) != 0) return fail(Errc::io_error, fmt::format("reading {}", path));
     return data;

@@ -1,12 +1,16 @@
 // weft: the command line. One file a subcommand; see subcommand.h.
 #include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
 #include <memory>
 #include <utility>
 #include <vector>
 
 #include "app/cli/subcommand.h"
 
-int main(int argc, char** argv) {
+namespace {
+
+int run(int argc, char** argv) {
     using weft::cli::Subcommand;
     CLI::App app("Weft: the NVMe/TCP host, load generator and remote control of the storage target weftd", "weft");
     app.set_version_flag("--version", "weft 0.1.0");
@@ -21,11 +25,23 @@ int main(int argc, char** argv) {
     subcommands.push_back(weft::cli::make_perf());
     subcommands.push_back(weft::cli::make_rpc());
     std::vector<std::pair<CLI::App*, Subcommand*>> declared;
+    declared.reserve(subcommands.size());
     for (const auto& subcommand : subcommands) declared.emplace_back(subcommand->declare(app), subcommand.get());
 
     CLI11_PARSE(app, argc, argv);
     for (const auto& [parsed, subcommand] : declared) {
         if (parsed->parsed()) return subcommand->run();
+    }
+    return weft::cli::exit_failed;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    try {
+        return run(argc, argv);
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "weft: %s\n", error.what());
     }
     return weft::cli::exit_failed;
 }

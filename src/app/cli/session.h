@@ -10,7 +10,7 @@
 namespace weft::cli {
 
 struct SessionOptions {
-    std::vector<size_t> data_cpus = {};          // one pinned data reactor each
+    std::vector<size_t> data_cpus;          // one pinned data reactor each
     env::TimeNs data_spin = 2 * env::ns_per_s;   // a load generator does not sleep between two answers
 };
 

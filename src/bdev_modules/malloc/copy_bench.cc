@@ -18,7 +18,7 @@ constexpr size_t source_bytes = size_t{256} << 10;
 
 std::byte* disk() {
     static const env::Mapping mapping = [] {
-        auto made = env::map_memory(disk_bytes, {.name = "copy_bench", .shared = true, .huge_pages = true});
+        auto made = env::map_memory(disk_bytes, {.name = "copy_bench", .sharing = env::Sharing::unless_slower});
         WEFT_ASSERT(made.has_value());
         std::memset(made->data(), 1, disk_bytes);
         return std::move(*made);

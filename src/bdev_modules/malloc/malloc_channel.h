@@ -12,6 +12,7 @@ public:
     explicit MallocChannel(MallocDevice& device);
     ~MallocChannel() override;
 
+    void prefetch(uint64_t lba) override;
     std::optional<Bytes> lend(uint64_t lba, uint64_t blocks) override;
     void unlend(uint64_t lba, uint64_t blocks) override;
     bool abort(Request& request) override;

@@ -79,7 +79,7 @@ uint64_t promised_memory(const Registry& registry) {
 Result<std::unique_ptr<MallocDevice>> MallocDevice::create(MallocOptions options, Uuid uuid) {
     WEFT_TRY(check_size(options.block_bytes, options.block_count));
     auto memory = env::map_memory(options.block_count * options.block_bytes,
-                                  {.name = "weft_" + options.name.substr(0, 200), .shared = true, .huge_pages = true});
+                                  {.name = "weft_" + options.name.substr(0, 200), .sharing = env::Sharing::unless_slower});
     if (!memory) return std::unexpected(std::move(memory).error());
     return std::unique_ptr<MallocDevice>(new MallocDevice(std::move(options), uuid, std::move(*memory)));
 }

@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <fstream>
 #include <limits>
+#include <string>
 #include <utility>
 
 #include "env/environment.h"
@@ -18,6 +20,23 @@ namespace {
 constexpr size_t huge_page_bytes = size_t{2} << 20;
 
 size_t round_up(size_t value, size_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+
+// The choice in brackets of a file like "always within_size [advise] never".
+std::string choice_in(const char* path) {
+    std::ifstream file(path);
+    for (std::string word; file >> word;) {
+        if (word.starts_with('[') && word.ends_with(']')) return word.substr(1, word.size() - 2);
+    }
+    return "";
+}
+
+bool only_private_memory_is_huge() {
+    const std::string for_private = choice_in("/sys/kernel/mm/transparent_hugepage/enabled");
+    const std::string for_shared = choice_in("/sys/kernel/mm/transparent_hugepage/shmem_enabled");
+    const bool is_private = for_private == "always" || for_private == "madvise";
+    const bool is_shared = !for_shared.empty() && for_shared != "never" && for_shared != "deny";
+    return is_private && !is_shared;
+}
 
 }  // namespace
 
@@ -46,7 +65,10 @@ Result<Mapping> map_memory(size_t size_bytes, const MappingOptions& options) {
     const size_t size = round_up(size_bytes, page_bytes);
 
     Descriptor memory;
-    if (options.shared) {
+    const bool is_shared =
+        options.sharing == Sharing::always ||
+        (options.sharing == Sharing::unless_slower && (!options.huge_pages || !only_private_memory_is_huge()));
+    if (is_shared) {
         memory = Descriptor(memfd_create(options.name.c_str(), MFD_CLOEXEC));
         if (!memory.is_open()) return fail_errno(errno, doing);
         if (ftruncate(memory.get(), static_cast<off_t>(size)) != 0) return fail_errno(errno, doing);
@@ -64,7 +86,7 @@ Result<Mapping> map_memory(size_t size_bytes, const MappingOptions& options) {
     if (before > 0) munmap(start, before);
     if (after > 0) munmap(aligned + size, after);
 
-    const int flags = options.shared ? MAP_SHARED | MAP_FIXED : MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+    const int flags = is_shared ? MAP_SHARED | MAP_FIXED : MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
     if (mmap(aligned, size, PROT_READ | PROT_WRITE, flags, memory.get(), 0) == MAP_FAILED) {
         const int number = errno;
         munmap(aligned, size);

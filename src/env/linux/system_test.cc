@@ -6,6 +6,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdio>
+#include <fstream>
+#include <string>
 #include <thread>
 
 #include "env/environment.h"
@@ -59,7 +62,7 @@ TEST(Mapping, IsAlignedZeroAndUntouched) {
 }
 
 TEST(Mapping, CanBeGivenToAnother) {
-    auto mapping = map_memory(8192, {.name = "weft_test", .shared = true});
+    auto mapping = map_memory(8192, {.name = "weft_test", .sharing = Sharing::always});
     ASSERT_TRUE(mapping);
     ASSERT_GE(mapping->descriptor(), 0);
     void* second = mmap(nullptr, 8192, PROT_READ, MAP_SHARED, mapping->descriptor(), 0);
@@ -67,6 +70,25 @@ TEST(Mapping, CanBeGivenToAnother) {
     mapping->data()[4097] = std::byte{7};
     EXPECT_EQ(static_cast<const std::byte*>(second)[4097], std::byte{7});
     munmap(second, 8192);
+}
+
+TEST(Mapping, IsSharedUnlessThatCostsHugePages) {
+    auto mapping = map_memory(size_t{4} << 20, {.name = "weft_test", .sharing = Sharing::unless_slower});
+    ASSERT_TRUE(mapping);
+    mapping->data()[0] = std::byte{1};
+    std::ifstream smaps("/proc/self/smaps");
+    bool is_mine = false;
+    bool is_huge = false;  // eligible for it, whether or not the system had one at hand
+    for (std::string line; std::getline(smaps, line);) {
+        uintptr_t start = 0;
+        uintptr_t end = 0;
+        if (std::sscanf(line.c_str(), "%lx-%lx ", &start, &end) == 2) {
+            const auto mine = reinterpret_cast<uintptr_t>(mapping->data());
+            is_mine = start <= mine && mine < end;
+        }
+        if (is_mine && line.starts_with("THPeligible:")) is_huge = line.ends_with('1');
+    }
+    EXPECT_TRUE(is_huge || mapping->descriptor() >= 0);
 }
 
 TEST(Mapping, MovesAndRefusesTheImpossible) {

@@ -14,7 +14,7 @@ Result<std::unique_ptr<TcpGroup>> TcpGroup::create(TcpTransport& transport, Poll
                                                    uint32_t reserve) {
     auto buffers = BufferCache::create(pool, reserve);
     if (!buffers) return std::unexpected(std::move(buffers).error());
-    auto receive = env::map_memory(receive_bytes, {.name = "weft_receive", .shared = false, .huge_pages = false});
+    auto receive = env::map_memory(receive_bytes, {.name = "weft_receive", .huge_pages = false});
     if (!receive) return std::unexpected(std::move(receive).error());
     return std::unique_ptr<TcpGroup>(new TcpGroup(transport, group, std::move(*buffers), std::move(*receive)));
 }
