@@ -91,7 +91,7 @@ private:
     std::optional<std::set<std::string, std::less<>>> allowed_;
 };
 
-// rpc_get_methods.
+// rpc_get_methods, weft_describe_methods.
 void add_rpc_methods(Registry& registry);
 
 namespace registry_detail {
