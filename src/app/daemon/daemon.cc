@@ -17,6 +17,7 @@ namespace weft::app {
 namespace {
 
 constexpr size_t config_bytes_max = size_t{64} << 20;
+constexpr const char* stopping_text = "the target is being stopped";
 
 // A path, or host:port.
 Result<env::Address> parse_rpc_address(const std::string& text) {
@@ -82,9 +83,7 @@ void Daemon::add_modules() {
     modules_.add({.name = "bdev",
                   .depends_on = {},
                   .start = []() -> Task<Result<void>> { co_return Result<void>{}; },
-                  .stop = [this]() -> Task<void> {
-                      for (bdev::Device* device : bdevs_.all()) (void)co_await bdevs_.remove(device->name());
-                  },
+                  .stop = [this] { return bdevs_.remove_all(); },
                   .write_config = [this](Json& entries) { entries = bdev::write_config(bdevs_, bdev_options_); }});
     modules_.add({.name = "nvmf",
                   .depends_on = {"bdev"},
@@ -114,31 +113,36 @@ void Daemon::add_modules() {
 Task<Result<void>> Daemon::start() {
     WEFT_NOTICELOG("Starting Weft v{}", version_text);
     WEFT_NOTICELOG("Total cores available: {}", options_.cpus.size());
-    if (options_.waits_for_rpc) {
-        WEFT_CO_TRY(co_await open_rpc_servers());
-        if (!options_.config_file.empty()) WEFT_CO_TRY(co_await load_config());
-        co_return Result<void>{};
-    }
-    Result<void> done;
-    if (!options_.config_file.empty()) {
-        done = co_await load_config();
-    } else {
-        done = co_await start_framework();
-    }
-    if (done && options_.is_demo) done = co_await set_up_demo();
-    if (done) done = co_await open_rpc_servers();
-    if (!done) co_await modules_.stop();
+    Result<void> done = co_await bring_up();
+    if (!done) co_await stop();
     co_return done;
 }
 
+Task<Result<void>> Daemon::bring_up() {
+    // First, when it is a call that starts the rest; last otherwise, so that nobody meets half of a target.
+    if (options_.waits_for_rpc) WEFT_CO_TRY(co_await open_rpc_servers());
+    if (!options_.config_file.empty()) {
+        WEFT_CO_TRY(co_await load_config());
+    } else if (!options_.waits_for_rpc) {
+        WEFT_CO_TRY(co_await start_framework());
+    }
+    if (options_.waits_for_rpc) co_return Result<void>{};
+    if (options_.is_demo) WEFT_CO_TRY(co_await set_up_demo());
+    co_return co_await open_rpc_servers();
+}
+
 Task<void> Daemon::stop() {
-    while (is_framework_starting_) co_await framework_started_.wait();
+    is_stopping_ = true;
+    framework_started_.wake_all();
+    bdevs_.refuse_more();
     for (const auto& server : servers_) co_await server->stop();
     servers_.clear();
+    while (is_framework_starting_) co_await framework_started_.wait();
     co_await modules_.stop();
 }
 
 Task<Result<void>> Daemon::start_framework() {
+    if (is_stopping_) co_return fail(Errc::cancelled, stopping_text);
     if (is_framework_started_ || is_framework_starting_) co_return fail(Errc::busy, "the framework is started already");
     is_framework_starting_ = true;
     Result<void> done = co_await modules_.start();
@@ -149,8 +153,12 @@ Task<Result<void>> Daemon::start_framework() {
     co_return done;
 }
 
-Task<void> Daemon::wait_for_framework() {
-    while (!is_framework_started_) co_await framework_started_.wait();
+Task<Result<void>> Daemon::wait_for_framework() {
+    while (!is_framework_started_) {
+        if (is_stopping_) co_return fail(Errc::cancelled, stopping_text);
+        co_await framework_started_.wait();
+    }
+    co_return Result<void>{};
 }
 
 Task<Result<void>> Daemon::open_rpc_servers() {
