@@ -19,6 +19,7 @@ check "a listener for discovery" rpc nvmf_subsystem_add_listener --nqn discovery
 check "discovery lists both" bash -c "[ \$('$bin/weft' discover ${target[*]} | grep -c '$port') = 2 ]"
 check "identify shows the namespaces" bash -c "'$bin/weft' identify ${target[*]} -n '$nqn' | grep -q E2E"
 check "data is what was written (RAM disk)" "$bin/weft" io verify "${target[@]}" -n "$nqn"
+check "data that comes slowly is written too" bash -c "(sleep 4; head -c 4096 /dev/zero) | '$bin/weft' io write ${target[*]} -n '$nqn' --kato 1000 --file -"
 check "load in parallel, verified" "$bin/weft" perf "${target[@]}" -n "$nqn" -q 32 -P 2 -o 8192 -w randrw -M 50 -t 1 --verify
 check "with digests" "$bin/weft" perf "${target[@]}" -n "$nqn" -q 16 -o 131072 -w randrw -M 50 -t 1 --verify --hdgst --ddgst
 
