@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+
 #include "app/daemon/version.h"
 #include "base/log.h"
 #include "bdev/bdev_rpc.h"
@@ -22,18 +24,19 @@ constexpr const char* stopping_text = "the target is being stopped";
 // A path, or host:port.
 Result<env::Address> parse_rpc_address(const std::string& text) {
     const size_t colon = text.rfind(':');
-    if (text.starts_with('/') || text.starts_with('.') || colon == std::string::npos) {
+    if (text.find('/') != std::string::npos || colon == std::string::npos) {
         return env::Address{.family = env::Family::unix_path, .host = text, .port = 0};
     }
     std::string host = text.substr(0, colon);
     if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-    unsigned port = 0;
-    for (const char digit : text.substr(colon + 1)) {
-        if (digit < '0' || digit > '9' || (port = port * 10 + static_cast<unsigned>(digit - '0')) > 65535) {
-            return fail(Errc::invalid_argument, fmt::format("RPC address {}: the port is not a number", text));
-        }
+    uint16_t port = 0;
+    const char* const end = text.data() + text.size();
+    const auto parsed = std::from_chars(text.data() + colon + 1, end, port);
+    if (parsed.ec != std::errc{} || parsed.ptr != end || port == 0) {
+        return fail(Errc::invalid_argument,
+                    fmt::format("RPC address {}: the port is not a number from 1 to 65535", text));
     }
-    auto address = env::parse_ip(host, static_cast<uint16_t>(port));
+    auto address = env::parse_ip(host, port);
     if (address && !(address->host.starts_with("127.") || address->host == "::1")) {
         return fail(Errc::invalid_argument,
                     fmt::format("RPC address {}: only loopback addresses are served, since anybody who connects is "
