@@ -114,6 +114,20 @@ TEST(Uuid, OfNamesIsStableAndTellsNamesApart) {
 
 TEST(Log, EscapesWhatCouldForgeALine) { EXPECT_EQ(log::quoted("a\nb\"\x1b"), "a\\x0ab\\x22\\x1b"); }
 
+log::Flag some_flag("base_test");
+
+TEST(Log, AFlagIsReadWhileItIsSet) {
+    log::register_flag(some_flag);
+    std::thread reader([] {
+        while (!some_flag.is_set()) std::this_thread::yield();
+    });
+    EXPECT_TRUE(log::set_flag("base_test", true));
+    reader.join();
+    EXPECT_TRUE(log::set_flag("base_test", false));
+    EXPECT_FALSE(some_flag.is_set());
+    EXPECT_FALSE(log::set_flag("no such flag", true));
+}
+
 TEST(Result, NamesTheSystemErrorOnce) {
     const Result<int> result = fail_errno(ENOENT, "open /nowhere");
     ASSERT_FALSE(result);

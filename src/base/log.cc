@@ -60,7 +60,7 @@ bool set_flag(std::string_view name, bool on) {
     bool found = name == "all";
     for (Flag* flag : state().flags) {
         if (name != "all" && name != flag->name()) continue;
-        flag->set_ = on;
+        flag->set_.store(on, std::memory_order_relaxed);
         found = true;
     }
     return found;

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -21,17 +22,17 @@ std::string_view name_of(Level level);                    // "ERROR" … "DEBUG"
 std::optional<Level> level_from_name(std::string_view name);  // exact, upper case
 
 // A component that can be made to talk; constructed once, at namespace scope of the file that defines it, and
-// put in the list by register_flag() from the room's own start function.
+// put in the list by register_flag() from the room's own start function. Any thread asks; the app thread sets.
 class Flag {
 public:
     constexpr explicit Flag(const char* name) : name_(name) {}
     [[nodiscard]] const char* name() const { return name_; }
-    [[nodiscard]] bool is_set() const { return set_; }
+    [[nodiscard]] bool is_set() const { return set_.load(std::memory_order_relaxed); }
 
 private:
     friend bool set_flag(std::string_view, bool);
     const char* name_;
-    bool set_ = false;
+    std::atomic<bool> set_{false};
 };
 
 void register_flag(Flag& flag);

@@ -63,7 +63,7 @@ Task<Result<Json>> get_bdevs(const Registry& devices, GetBdevs params) {
     const env::TimeNs start = reactor.now();
     const uint64_t timeout_ms = std::min(params.timeout_ms.value_or(0), UINT64_MAX / env::ns_per_ms);
     const Device* device = devices.find(*params.name);
-    while (device == nullptr && reactor.now() - start < timeout_ms * env::ns_per_ms) {
+    while (device == nullptr && !devices.refuses_more() && reactor.now() - start < timeout_ms * env::ns_per_ms) {
         co_await sleep_for(look_again_after);
         device = devices.find(*params.name);
     }

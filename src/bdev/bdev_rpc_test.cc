@@ -109,6 +109,16 @@ TEST_F(BdevRpcTest, GetBdevsWaitsForOneToAppear) {
     EXPECT_TRUE(call("bdev_get_bdevs", R"({"name": "late", "timeout": 18446744073709551615})").has_value());
 }
 
+TEST_F(BdevRpcTest, NobodyWaitsForABdevWhenTheProgramEnds) {
+    std::optional<rpc::Response> answer;
+    start_call("bdev_get_bdevs", R"({"name": "late", "timeout": 20000})", answer);
+    for (int turns = 0; turns < 100; ++turns) world_.turn();
+    EXPECT_FALSE(answer.has_value());
+    devices_.refuse_more();
+    ASSERT_TRUE(world_.wait_for([&] { return answer.has_value(); }));
+    EXPECT_EQ(answer->error(), rpc::RpcError(-19, "No such device"));
+}
+
 TEST_F(BdevRpcTest, IostatAddsUpChannelsThereAndGone) {
     FakeDevice& device = add("disk");
     const TestClient::Buffer buffer(1024, std::byte{0});

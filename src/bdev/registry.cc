@@ -47,6 +47,7 @@ bool Registry::is_taken(std::string_view name) const {
 }
 
 Result<Device*> Registry::add(std::unique_ptr<Device> device) {
+    if (refuses_more_) return fail(Errc::cancelled, "the target is being stopped");
     std::vector<std::string> names{device->name(), device->uuid().to_string()};
     names.insert(names.end(), device->aliases().begin(), device->aliases().end());
     for (const std::string& name : names) {
@@ -109,6 +110,18 @@ Task<Result<void>> Registry::remove(std::string name) {
     co_await device->close();
     std::erase_if(devices_, [device](const auto& owned) { return owned.get() == device; });
     co_return Result<void>{};
+}
+
+// Looks anew after each: others remove and add meanwhile.
+Task<void> Registry::remove_all() {
+    while (!devices_.empty()) {
+        const std::vector<Device*> present = all();
+        if (present.empty()) {
+            co_await sleep_for(look_again_after);
+        } else {
+            static_cast<void>(co_await remove(present.front()->name()));
+        }
+    }
 }
 
 }  // namespace weft::bdev

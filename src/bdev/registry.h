@@ -46,7 +46,7 @@ public:
     Registry& operator=(const Registry&) = delete;
     ~Registry();
 
-    // Errors: already_exists when the name, an alias or the UUID is taken.
+    // Errors: already_exists when the name, an alias or the UUID is taken; cancelled after refuse_more().
     Result<Device*> add(std::unique_ptr<Device> device);
     // The name, alias or UUID belongs to a device, be it one that is being removed.
     [[nodiscard]] bool is_taken(std::string_view name) const;
@@ -60,6 +60,11 @@ public:
     // Tells every descriptor, waits until all are closed and all channels gone, then destroys the device.
     // Errors: no_such_device.
     Task<Result<void>> remove(std::string name);
+    // The program ends: nothing is added from now on, and nobody shall wait for a device to appear.
+    void refuse_more() { refuses_more_ = true; }
+    [[nodiscard]] bool refuses_more() const { return refuses_more_; }
+    // Removes every device, and waits for those that others are removing. Who holds a descriptor is waited for.
+    Task<void> remove_all();
     // Tells the descriptors that block_count() changed.
     void notify_resized(Device& device);
 
@@ -69,6 +74,7 @@ private:
 
     std::vector<std::unique_ptr<Device>> devices_;
     uint32_t events_on_their_way_ = 0;
+    bool refuses_more_ = false;
 };
 
 }  // namespace weft::bdev

@@ -28,6 +28,10 @@ protected:
         world_.as(world_.app(), [&] { spawn(remove(name)); });
     }
     Task<void> remove(std::string name) { outcome_ = co_await registry_.remove(std::move(name)); }
+    Task<void> remove_all(bool& is_done) {
+        co_await registry_.remove_all();
+        is_done = true;
+    }
 
     TestRuntime world_;
     Registry registry_;
@@ -141,6 +145,30 @@ TEST_F(RegistryTest, TellsHoldersOfARemovalAndWaitsForThem) {
     EXPECT_TRUE(world_.wait_for([this] { return outcome_.has_value(); }));
     EXPECT_TRUE(destroyed);
     EXPECT_TRUE(outcome_->has_value());
+}
+
+TEST_F(RegistryTest, RemovesAllAndWaitsForRemovalsUnderWay) {
+    ASSERT_TRUE(add("held").has_value());
+    ASSERT_TRUE(add("free").has_value());
+    std::unique_ptr<Descriptor> descriptor;
+    world_.as(world_.app(), [&] { descriptor = *registry_.open("held", {}); });
+    start_removal("held");
+    bool is_done = false;
+    world_.as(world_.app(), [&] { spawn(remove_all(is_done)); });
+    EXPECT_TRUE(world_.wait_for([this] { return !registry_.is_taken("free"); }));
+    for (int turns = 0; turns < 100; ++turns) world_.turn();
+    EXPECT_FALSE(is_done) << "one is still held open";
+    world_.as(world_.app(), [&] { descriptor.reset(); });
+    EXPECT_TRUE(world_.wait_for([&] { return is_done; }));
+    EXPECT_TRUE(outcome_.has_value());
+    EXPECT_FALSE(registry_.is_taken("held"));
+}
+
+TEST_F(RegistryTest, TakesNoMoreWhenTheProgramEnds) {
+    ASSERT_TRUE(add("disk").has_value());
+    registry_.refuse_more();
+    EXPECT_EQ(add("disk2").error().code, Errc::cancelled);
+    EXPECT_NE(registry_.find("disk"), nullptr);
 }
 
 TEST_F(RegistryTest, AHolderMayCloseWhenItIsTold) {

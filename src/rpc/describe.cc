@@ -85,7 +85,34 @@ void append_rows(std::string& page, const std::vector<ParamDescription>& params,
     }
 }
 
+Json json_of(const std::vector<ParamDescription>& params) {
+    Json list = Json::array();
+    for (const ParamDescription& param : params) {
+        Json facts = {
+            {"name", param.name}, {"type", param.type}, {"required", param.is_required}, {"text", param.text}};
+        // It is JSON of our own making, or empty.
+        if (auto value = parse_json(param.default_text, large_json_limits)) facts["default"] = std::move(*value);
+        if (!param.alias.empty()) facts["alias"] = param.alias;
+        if (!param.enum_names.empty()) facts["enum"] = param.enum_names;
+        if (!param.fields.empty()) facts["fields"] = json_of(param.fields);
+        list.push_back(std::move(facts));
+    }
+    return list;
+}
+
 }  // namespace
+
+Json json_of(const MethodDescription& method) {
+    Json states = Json::array();
+    if (includes(method.states, startup)) states.push_back("startup");
+    if (includes(method.states, runtime)) states.push_back("runtime");
+    return {{"name", method.name},
+            {"text", method.text},
+            {"states", std::move(states)},
+            {"aliases", method.aliases},
+            {"params", json_of(method.params)},
+            {"result", method.result}};
+}
 
 std::vector<ParamDescription> describe_params(const Type& type) {
     std::vector<ParamDescription> params;

@@ -1,4 +1,4 @@
-// What a method is called, takes and answers, in words: for rpc_get_methods, help, and docs/rpc.md.
+// What a method is called, takes and answers, in words: for help, weft_describe_methods, and docs/rpc.md.
 #pragma once
 
 #include <span>
@@ -41,6 +41,8 @@ struct MethodDescription {
 };
 
 std::vector<ParamDescription> describe_params(const Type& type);
+// What weft_describe_methods answers.
+Json json_of(const MethodDescription& method);
 // Some lines for a terminal.
 std::string to_help(const MethodDescription& method);
 // The page docs/rpc.md, methods in the order given.

@@ -86,7 +86,8 @@ inline Task<Result<Json>> start_framework(Registry& registry) {
 }
 
 // bdev_malloc_create (runtime), nvmf_subsystem_add_listener (runtime), bdev_raid_create (runtime), echo (any; once
-// called old_echo), fail (any), scheduler_set_options (startup), framework_start_init (startup), rpc_get_methods (any).
+// called old_echo), fail (any), scheduler_set_options (startup), framework_start_init (startup), and those of
+// add_rpc_methods() (any).
 inline void add_example_methods(Registry& registry) {
     constexpr size_t nqn_bytes_max = 223;
     add_rpc_methods(registry);

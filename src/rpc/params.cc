@@ -74,12 +74,20 @@ void put_integer(void* out, size_t size_bytes, uint64_t value) {
     }
 }
 
+template <class T>
+T get(const void* from) {
+    T value;
+    std::memcpy(&value, from, sizeof(T));
+    return value;
+}
+
+// Copied, as above: what is there may be an enum, of another type than the integer.
 int64_t get_integer(const void* from, size_t size_bytes) {
     switch (size_bytes) {
-        case 1: return *static_cast<const int8_t*>(from);
-        case 2: return *static_cast<const int16_t*>(from);
-        case 4: return *static_cast<const int32_t*>(from);
-        default: return *static_cast<const int64_t*>(from);
+        case 1: return get<int8_t>(from);
+        case 2: return get<int16_t>(from);
+        case 4: return get<int32_t>(from);
+        default: return get<int64_t>(from);
     }
 }
 

@@ -155,6 +155,8 @@ TEST(NearestSpelling, FindsSwapsAndSlips) {
     EXPECT_EQ(nearest_spelling("trtpe", known), "trtype");
     EXPECT_EQ(nearest_spelling("listenaddres", known), "listen_address");
     EXPECT_EQ(nearest_spelling("uuid", known), "nsid");
+    EXPECT_EQ(nearest_spelling("listen_address_es", known), "listen_address") << "three letters more";
+    EXPECT_EQ(nearest_spelling("listen_address_esx", known), "") << "four";
     EXPECT_EQ(nearest_spelling("x", known), "");
     EXPECT_EQ(nearest_spelling(std::string(100'000, 'a'), known), "");
 }

@@ -1,4 +1,4 @@
-// The catalogue of bad requests (reliability notes, 2.5), and batches.
+// The catalogue of bad requests, and batches.
 #include "rpc/protocol.h"
 
 #include <gtest/gtest.h>

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/assert.h"
 #include "base/log.h"
 #include "rpc/json.h"
@@ -130,6 +132,25 @@ Task<Result<Json>> get_methods(const Registry& registry, GetMethods params) {
     co_return Json(names);
 }
 
+struct DescribeMethods {
+    std::optional<std::string> method;
+
+    static constexpr auto fields() {
+        return rpc::fields(rpc::optional("method", &DescribeMethods::method,
+                                         "One method, by its name or an earlier one; default: all"));
+    }
+};
+
+Task<Result<Json>> describe_methods(const Registry& registry, DescribeMethods params) {
+    Json list = Json::array();
+    for (const MethodDescription& method : registry.descriptions()) {
+        const bool is_wanted = !params.method || method.name == *params.method ||
+                               std::ranges::find(method.aliases, *params.method) != method.aliases.end();
+        if (is_wanted) list.push_back(json_of(method));
+    }
+    co_return list;
+}
+
 }  // namespace
 
 void add_rpc_methods(Registry& registry) {
@@ -139,6 +160,12 @@ void add_rpc_methods(Registry& registry) {
                               .states = startup | runtime,
                               .result = "[string]: names, sorted"},
                              [&registry](GetMethods params) { return get_methods(registry, params); });
+    registry.add<DescribeMethods>(
+        {.name = "weft_describe_methods",
+         .text = "What methods are for, take and answer: for help and for tools",
+         .states = startup | runtime,
+         .result = "[object]: name, text, states, aliases, params, result"},
+        [&registry](DescribeMethods params) { return describe_methods(registry, std::move(params)); });
 }
 
 }  // namespace weft::rpc

@@ -10,8 +10,10 @@
 //                               .result = "u32: the namespace's id"},
 //                              [&target](AddNamespace params) { return add_namespace(target, std::move(params)); });
 //
-// (A lambda with captures that is itself a coroutine would work here, since the registry keeps the lambda; clang-tidy
-// refuses it, since elsewhere it seldom does.)
+// The handler may be a coroutine itself, and have captures: its frames refer to the lambda, which the registry keeps at
+// one address, and never replaces, until it dies. But the registry does not wait for calls in flight: whoever owns it
+// sees to it that none is resumed afterwards (rpc::Server::stop(), then the end of the reactor).
+//
 // What a handler answers: a value; fail(Errc::invalid_argument, …), which the client sees as -32602; any other
 // fail(), which it sees as the negative errno; or, when the handler returns Task<Response>, rpc::fail_code().
 // Lives on one thread (app_thread), outlives every call. Includes nlohmann: headers say `class Registry;`.
@@ -91,7 +93,7 @@ private:
     std::optional<std::set<std::string, std::less<>>> allowed_;
 };
 
-// rpc_get_methods.
+// rpc_get_methods, weft_describe_methods.
 void add_rpc_methods(Registry& registry);
 
 namespace registry_detail {

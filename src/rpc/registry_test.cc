@@ -77,10 +77,32 @@ TEST_F(RegistryTest, HidesWhatIsNotAllowed) {
 TEST_F(RegistryTest, ListsMethods) {
     EXPECT_EQ(call("rpc_get_methods"),
               Response(Json::array({"bdev_malloc_create", "bdev_raid_create", "echo", "fail", "framework_start_init",
-                                    "nvmf_subsystem_add_listener", "rpc_get_methods", "scheduler_set_options"})));
+                                    "nvmf_subsystem_add_listener", "rpc_get_methods", "scheduler_set_options",
+                                    "weft_describe_methods"})));
     EXPECT_EQ(call("rpc_get_methods", R"({"current":true,"include_aliases":true})"),
-              Response(Json::array(
-                  {"echo", "fail", "framework_start_init", "old_echo", "rpc_get_methods", "scheduler_set_options"})));
+              Response(Json::array({"echo", "fail", "framework_start_init", "old_echo", "rpc_get_methods",
+                                    "scheduler_set_options", "weft_describe_methods"})));
+}
+
+TEST_F(RegistryTest, DescribesMethodsToClients) {
+    const Response echo = call("weft_describe_methods", R"({"method":"old_echo"})");
+    ASSERT_TRUE(echo);
+    EXPECT_EQ(dump_json(*echo),
+              R"([{"name":"echo","text":"Gives back what it gets","states":["startup","runtime"],)"
+              R"("aliases":["old_echo"],"params":[{"name":"value","type":"json","required":true,"text":"Anything"}],)"
+              R"("result":"the value"}])");
+    Response listener = call("weft_describe_methods", R"({"method":"nvmf_subsystem_add_listener"})");
+    ASSERT_TRUE(listener);
+    Json& params = (*listener)[0]["params"];
+    EXPECT_FALSE(params[0].contains("default"));
+    EXPECT_EQ(params[1]["fields"][2]["alias"], "port");
+    EXPECT_EQ(params[2]["default"], "optimized");
+    EXPECT_EQ(params[2]["enum"], Json::array({"optimized", "non_optimized", "inaccessible"}));
+    EXPECT_EQ(params[4]["default"], -1);
+    EXPECT_EQ(call("weft_describe_methods")->size(), 9U);
+    EXPECT_EQ(call("weft_describe_methods", R"({"method":"no_such"})"), Response(Json::array()));
+    registry.set_allowed({"weft_describe_methods"});
+    EXPECT_EQ(call("weft_describe_methods", R"({"method":"echo"})"), Response(Json::array()));
 }
 
 TEST_F(RegistryTest, DescribesMethods) {

@@ -39,6 +39,9 @@ std::string_view nearest_spelling(std::string_view name, std::span<const std::st
     size_t fewest = std::min<size_t>(3, (name.size() + 2) / 3) + 1;
     for (const std::string_view candidate : known) {
         if (candidate.size() > length_max) continue;
+        // Each letter more or less is a step at least; for a long name this leaves few to look at.
+        const size_t longer = std::max(name.size(), candidate.size());
+        if (longer - std::min(name.size(), candidate.size()) >= fewest) continue;
         const size_t steps = distance(name, candidate);
         if (steps >= fewest) continue;
         fewest = steps;

@@ -7,6 +7,8 @@ check "it has the discovery subsystem only" bash -c "[ \$('$bin/weft' rpc -s '$s
 check "a transport" rpc nvmf_create_transport --trtype tcp --io_unit_size 16384 --max_io_qpairs_per_ctrlr 8 --in_capsule_data_size 8192
 refused "a second one of the type is refused" "exists" rpc nvmf_create_transport --trtype TCP
 check "a RAM disk" rpc bdev_malloc_create --name Malloc0 --block_size 512 --num_blocks 131072
+check "a method says what it takes" bash -c "'$bin/weft' rpc -s '$sock' bdev_null_create --help | grep -q 'block_size .*required'"
+check "a name of digits is a name" rpc bdev_null_create --name 7 --block_size 512 --num_blocks 8
 check "a null device" rpc bdev_null_create --name Null0 --block_size 4096 --num_blocks 1000
 truncate -s 32M "$work/disk"
 check "a file" rpc bdev_aio_create --name File0 --filename "$work/disk" --block_size 512
@@ -17,6 +19,7 @@ check "a listener for discovery" rpc nvmf_subsystem_add_listener --nqn discovery
 check "discovery lists both" bash -c "[ \$('$bin/weft' discover ${target[*]} | grep -c '$port') = 2 ]"
 check "identify shows the namespaces" bash -c "'$bin/weft' identify ${target[*]} -n '$nqn' | grep -q E2E"
 check "data is what was written (RAM disk)" "$bin/weft" io verify "${target[@]}" -n "$nqn"
+check "data that comes slowly is written too" bash -c "(sleep 4; head -c 4096 /dev/zero) | '$bin/weft' io write ${target[*]} -n '$nqn' --kato 1000 --file -"
 check "load in parallel, verified" "$bin/weft" perf "${target[@]}" -n "$nqn" -q 32 -P 2 -o 8192 -w randrw -M 50 -t 1 --verify
 check "with digests" "$bin/weft" perf "${target[@]}" -n "$nqn" -q 16 -o 131072 -w randrw -M 50 -t 1 --verify --hdgst --ddgst
 

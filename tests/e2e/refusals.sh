@@ -11,6 +11,8 @@ refused "a configuration file that is not JSON" "broken.json" "$bin/weftd" -r "$
 echo '{"subsystems":[{"subsystem":"bdev","config":[{"method":"bdev_malloc_create","params":{"name":"M","block_size":500,"num_blocks":100}}]}]}' >"$work/bad.json"
 refused "an entry of it that cannot be done" "bdev_malloc_create" "$bin/weftd" -r "$sock" --json "$work/bad.json"
 refused "a log flag that is none" "no such log flag" "$bin/weftd" -r "$sock" -L nonsense
+refused "an RPC address without a port" "the port is not" "$bin/weftd" -r 127.0.0.1:
+refused "an RPC address with half a port" "the port is not" "$bin/weftd" -r 127.0.0.1:52x
 refused "an RPC address for everybody" "loopback" "$bin/weftd" -r 0.0.0.0:5260
 
 check "a target starts" start

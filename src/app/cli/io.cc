@@ -53,7 +53,7 @@ private:
     Task<Result<uint64_t>> count_faults(IoSession& session, uint64_t end, uint32_t pass);
     Task<Result<void>> without_data(IoSession& session);
     // What is to be written or compared: of the file, or the pattern over the range.
-    Result<std::vector<std::byte>> source(const IoSession& session);
+    Task<Result<std::vector<std::byte>>> source(const IoSession& session);
 
     TargetOptions target_;
     Verb verb_ = Verb::read;
@@ -144,27 +144,28 @@ Task<Result<void>> IoCommand::read(IoSession& session) {
     co_return write_file(file_, data);
 }
 
-Result<std::vector<std::byte>> IoCommand::source(const IoSession& session) {
+Task<Result<std::vector<std::byte>>> IoCommand::source(const IoSession& session) {
     const uint64_t size_max = length_ != 0 ? length_ : session.size_bytes() - io_.offset;
     if (!file_.empty()) {
-        auto data = read_file(file_, size_max);
-        if (!data) return data;
+        // Away from the reactor, which keeps the controller alive meanwhile: a pipe may take its time.
+        auto data = co_await offload([path = file_, size_max] { return read_file(path, size_max); });
+        if (!data) co_return data;
         if (length_ != 0 && data->size() < length_) {
-            return fail(Errc::invalid_argument,
-                        fmt::format("{} has {} bytes, --length says {}", file_, data->size(), length_));
+            co_return fail(Errc::invalid_argument,
+                           fmt::format("{} has {} bytes, --length says {}", file_, data->size(), length_));
         }
         // The rest of the last block is zero, as the rest of a file's is.
         data->resize((data->size() + session.block_bytes() - 1) / session.block_bytes() * session.block_bytes());
-        return data;
+        co_return data;
     }
     if (!pattern_) {
-        return fail(Errc::invalid_argument, "what data? --file FILE, --file - (standard input), or --pattern BYTE");
+        co_return fail(Errc::invalid_argument, "what data? --file FILE, --file - (standard input), or --pattern BYTE");
     }
-    return std::vector<std::byte>(length_ != 0 ? length_ : session.block_bytes(), static_cast<std::byte>(*pattern_));
+    co_return std::vector<std::byte>(length_ != 0 ? length_ : session.block_bytes(), static_cast<std::byte>(*pattern_));
 }
 
 Task<Result<void>> IoCommand::write_or_compare(IoSession& session) {
-    auto data = source(session);
+    auto data = co_await source(session);
     if (!data) co_return std::unexpected(std::move(data).error());
     const bool is_write = verb_ == Verb::write;
     WEFT_CO_TRY(

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+
 #include "app/daemon/version.h"
 #include "base/log.h"
 #include "bdev/bdev_rpc.h"
@@ -17,22 +19,24 @@ namespace weft::app {
 namespace {
 
 constexpr size_t config_bytes_max = size_t{64} << 20;
+constexpr const char* stopping_text = "the target is being stopped";
 
 // A path, or host:port.
 Result<env::Address> parse_rpc_address(const std::string& text) {
     const size_t colon = text.rfind(':');
-    if (text.starts_with('/') || text.starts_with('.') || colon == std::string::npos) {
+    if (text.find('/') != std::string::npos || colon == std::string::npos) {
         return env::Address{.family = env::Family::unix_path, .host = text, .port = 0};
     }
     std::string host = text.substr(0, colon);
     if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-    unsigned port = 0;
-    for (const char digit : text.substr(colon + 1)) {
-        if (digit < '0' || digit > '9' || (port = port * 10 + static_cast<unsigned>(digit - '0')) > 65535) {
-            return fail(Errc::invalid_argument, fmt::format("RPC address {}: the port is not a number", text));
-        }
+    uint16_t port = 0;
+    const char* const end = text.data() + text.size();
+    const auto parsed = std::from_chars(text.data() + colon + 1, end, port);
+    if (parsed.ec != std::errc{} || parsed.ptr != end || port == 0) {
+        return fail(Errc::invalid_argument,
+                    fmt::format("RPC address {}: the port is not a number from 1 to 65535", text));
     }
-    auto address = env::parse_ip(host, static_cast<uint16_t>(port));
+    auto address = env::parse_ip(host, port);
     if (address && !(address->host.starts_with("127.") || address->host == "::1")) {
         return fail(Errc::invalid_argument,
                     fmt::format("RPC address {}: only loopback addresses are served, since anybody who connects is "
@@ -82,9 +86,7 @@ void Daemon::add_modules() {
     modules_.add({.name = "bdev",
                   .depends_on = {},
                   .start = []() -> Task<Result<void>> { co_return Result<void>{}; },
-                  .stop = [this]() -> Task<void> {
-                      for (bdev::Device* device : bdevs_.all()) (void)co_await bdevs_.remove(device->name());
-                  },
+                  .stop = [this] { return bdevs_.remove_all(); },
                   .write_config = [this](Json& entries) { entries = bdev::write_config(bdevs_, bdev_options_); }});
     modules_.add({.name = "nvmf",
                   .depends_on = {"bdev"},
@@ -114,31 +116,36 @@ void Daemon::add_modules() {
 Task<Result<void>> Daemon::start() {
     WEFT_NOTICELOG("Starting Weft v{}", version_text);
     WEFT_NOTICELOG("Total cores available: {}", options_.cpus.size());
-    if (options_.waits_for_rpc) {
-        WEFT_CO_TRY(co_await open_rpc_servers());
-        if (!options_.config_file.empty()) WEFT_CO_TRY(co_await load_config());
-        co_return Result<void>{};
-    }
-    Result<void> done;
-    if (!options_.config_file.empty()) {
-        done = co_await load_config();
-    } else {
-        done = co_await start_framework();
-    }
-    if (done && options_.is_demo) done = co_await set_up_demo();
-    if (done) done = co_await open_rpc_servers();
-    if (!done) co_await modules_.stop();
+    Result<void> done = co_await bring_up();
+    if (!done) co_await stop();
     co_return done;
 }
 
+Task<Result<void>> Daemon::bring_up() {
+    // First, when it is a call that starts the rest; last otherwise, so that nobody meets half of a target.
+    if (options_.waits_for_rpc) WEFT_CO_TRY(co_await open_rpc_servers());
+    if (!options_.config_file.empty()) {
+        WEFT_CO_TRY(co_await load_config());
+    } else if (!options_.waits_for_rpc) {
+        WEFT_CO_TRY(co_await start_framework());
+    }
+    if (options_.waits_for_rpc) co_return Result<void>{};
+    if (options_.is_demo) WEFT_CO_TRY(co_await set_up_demo());
+    co_return co_await open_rpc_servers();
+}
+
 Task<void> Daemon::stop() {
-    while (is_framework_starting_) co_await framework_started_.wait();
+    is_stopping_ = true;
+    framework_started_.wake_all();
+    bdevs_.refuse_more();
     for (const auto& server : servers_) co_await server->stop();
     servers_.clear();
+    while (is_framework_starting_) co_await framework_started_.wait();
     co_await modules_.stop();
 }
 
 Task<Result<void>> Daemon::start_framework() {
+    if (is_stopping_) co_return fail(Errc::cancelled, stopping_text);
     if (is_framework_started_ || is_framework_starting_) co_return fail(Errc::busy, "the framework is started already");
     is_framework_starting_ = true;
     Result<void> done = co_await modules_.start();
@@ -149,8 +156,12 @@ Task<Result<void>> Daemon::start_framework() {
     co_return done;
 }
 
-Task<void> Daemon::wait_for_framework() {
-    while (!is_framework_started_) co_await framework_started_.wait();
+Task<Result<void>> Daemon::wait_for_framework() {
+    while (!is_framework_started_) {
+        if (is_stopping_) co_return fail(Errc::cancelled, stopping_text);
+        co_await framework_started_.wait();
+    }
+    co_return Result<void>{};
 }
 
 Task<Result<void>> Daemon::open_rpc_servers() {

@@ -23,14 +23,15 @@ public:
     Daemon& operator=(const Daemon&) = delete;
     ~Daemon();
 
-    // From nothing to serving: RPC server, modules, configuration, demo. What failed is undone.
+    // From nothing to serving: RPC server, modules, configuration, demo. What failed is undone, as by stop().
     Task<Result<void>> start();
+    // Once, and not from a call. Calls that wait for what will not come any more end first.
     Task<void> stop();
 
-    // Starts the modules: framework_start_init. Errors: busy when that was done.
+    // Starts the modules: framework_start_init. Errors: busy when that was done; cancelled after stop().
     Task<Result<void>> start_framework();
-    // Ends when the modules have started: framework_wait_init.
-    Task<void> wait_for_framework();
+    // Ends when the modules have started: framework_wait_init. Errors: cancelled when stop() comes first.
+    Task<Result<void>> wait_for_framework();
 
     [[nodiscard]] Runtime& runtime() const { return runtime_; }
     [[nodiscard]] const Modules& modules() const { return modules_; }
@@ -42,6 +43,7 @@ public:
 private:
     void add_modules();
     void add_methods();
+    Task<Result<void>> bring_up();
     Task<Result<void>> open_rpc_servers();
     Task<Result<void>> load_config();
     Task<Result<void>> set_up_demo();
@@ -58,6 +60,7 @@ private:
     std::vector<std::unique_ptr<rpc::Server>> servers_;
     bool is_framework_started_ = false;
     bool is_framework_starting_ = false;
+    bool is_stopping_ = false;
     WaitList framework_started_;
 };
 

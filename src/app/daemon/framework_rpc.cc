@@ -90,7 +90,7 @@ void add_framework_methods(rpc::Registry& registry, Daemon& daemon) {
     registry.add<rpc::NoParams>(
         {.name = "framework_wait_init", .text = "Answers when the modules have started", .states = rpc::States::any},
         [&daemon](rpc::NoParams) -> Task<Result<Json>> {
-            co_await daemon.wait_for_framework();
+            WEFT_CO_TRY(co_await daemon.wait_for_framework());
             co_return Json(true);
         });
     registry.add<rpc::NoParams>(

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 namespace weft::app {
 
@@ -16,8 +17,11 @@ Result<void> Modules::sort() {
         const auto next = std::ranges::find_if(
             modules_, [&](const Module& module) { return std::ranges::all_of(module.depends_on, is_sorted); });
         if (next == modules_.end()) {
-            return fail(Errc::invalid_argument,
-                        fmt::format("module {} depends on one that is missing, or on itself", modules_.front().name));
+            auto refused =
+                fail(Errc::invalid_argument,
+                     fmt::format("module {} depends on one that is missing, or on itself", modules_.front().name));
+            std::ranges::move(sorted, std::inserter(modules_, modules_.begin()));  // none gets lost
+            return refused;
         }
         sorted.push_back(std::move(*next));
         modules_.erase(next);

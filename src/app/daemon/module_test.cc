@@ -60,10 +60,13 @@ TEST(Modules, AFailedStartUndoesItselfAndSaysWhose) {
 
 TEST(Modules, RefuseACircle) {
     Recorder recorder;
+    recorder.add("first", {});
     recorder.add("a", {"b"});
     recorder.add("b", {"a"});
     EXPECT_FALSE(recorder.start());
     EXPECT_TRUE(recorder.log.empty());
+    ASSERT_EQ(recorder.modules.all().size(), 3U);
+    EXPECT_EQ(recorder.modules.all()[0].name, "first");
 }
 
 }  // namespace

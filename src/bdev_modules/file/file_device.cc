@@ -146,14 +146,14 @@ Task<Result<bool>> FileDevice::rescan() {
 void FileDevice::note_failure(Op op, Errc error) {
     const uint32_t bit = 1U << static_cast<unsigned>(op);
     if ((failures_.fetch_or(bit, std::memory_order_relaxed) & bit) != 0) return;
-    WEFT_ERRLOG("bdev {}: {} of {} failed: {} (said once)", name(), name_of(op), log::quoted(options_.filename),
-                weft::describe(error));
+    WEFT_ERRLOG("bdev {}: {} of {} failed: {} (said once)", log::quoted(name()), name_of(op),
+                log::quoted(options_.filename), weft::describe(error));
 }
 
 void FileDevice::note_truncated() {
     if (truncated_.exchange(true, std::memory_order_relaxed)) return;
     WEFT_WARNLOG("bdev {}: {} ends before the device does; was it truncated? Reads there fail until it is rescanned",
-                 name(), log::quoted(options_.filename));
+                 log::quoted(name()), log::quoted(options_.filename));
 }
 
 void FileDevice::note_flush_failed(Errc error) {
@@ -161,7 +161,7 @@ void FileDevice::note_flush_failed(Errc error) {
     WEFT_ERRLOG(
         "bdev {}: {} could not be synced ({}): acknowledged writes may be lost. Every flush fails until the "
         "bdev is deleted and created again",
-        name(), log::quoted(options_.filename), weft::describe(error));
+        log::quoted(name()), log::quoted(options_.filename), weft::describe(error));
 }
 
 void FileDevice::note_missing(env::FileOperation::Kind kind) {

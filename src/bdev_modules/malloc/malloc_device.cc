@@ -44,12 +44,15 @@ uint64_t available_memory(env::Files& files) {
     }
     const auto limit_text = files.read_all("/sys/fs/cgroup/memory.max", text_max);
     const auto used_text = files.read_all("/sys/fs/cgroup/memory.current", text_max);
-    if (limit_text && used_text) {
-        const auto limit = number_after(*limit_text, "");
-        const auto used = number_after(*used_text, "");
-        if (limit && used) available = std::min(available, *limit - std::min(*limit, *used));
-    }
-    return available;
+    if (!limit_text || !used_text) return available;
+    const auto limit = number_after(*limit_text, "");
+    const auto used = number_after(*used_text, "");
+    if (!limit || !used) return available;
+    // Files that are cached count as used here, but not in MemAvailable: they go when their memory is wanted.
+    const auto stat_text = files.read_all("/sys/fs/cgroup/memory.stat", text_max);
+    const uint64_t cached = stat_text ? number_after(*stat_text, "inactive_file ").value_or(0) : 0;
+    const uint64_t kept = *used - std::min(*used, cached);
+    return std::min(available, *limit - std::min(*limit, kept));
 }
 
 // What hosts should align large writes to.

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "bdev/test_client.h"
+#include "env/sim/world.h"
 #include "rpc/json.h"
 
 namespace weft::bdev {
@@ -249,6 +250,43 @@ TEST_P(MallocConcurrencyTest, ARefusedWriteHoldsNothing) {
     world_.as(reader.thread(), [&] { reader.channel().unlend(99, 1); });
     EXPECT_EQ(writer.submit(write), Progress::done);
     EXPECT_TRUE(lent_reads_as(world_, reader, 0, 99, one));
+}
+
+// On a machine whose files say what memory there is.
+class MallocMemoryTest : public testing::Test {
+protected:
+    void say(const std::string& path, std::string_view text) {
+        EXPECT_TRUE(world_.environment().files().write_atomically(path, text).has_value());
+    }
+    bool fits(uint64_t bytes) {
+        const auto made = world_.run(create_malloc_device(registry_, {.block_bytes = 512, .block_count = bytes / 512}));
+        if (!made) {
+            EXPECT_EQ(made.error().code, Errc::no_memory);
+            return false;
+        }
+        EXPECT_TRUE(world_.run(registry_.remove((*made)->name())).has_value());
+        return true;
+    }
+
+    sim::World sim_{1};
+    TestRuntime world_{sim_.make_environment("target"), 1};
+    Registry registry_;
+};
+
+TEST_F(MallocMemoryTest, IsWhatMachineAndContainerHaveLeft) {
+    constexpr uint64_t mebibyte = uint64_t{1} << 20;
+    say("/proc/meminfo", "MemTotal:       9999 kB\nMemAvailable:   4096 kB\n");
+    EXPECT_TRUE(fits(4 * mebibyte));
+    EXPECT_FALSE(fits(4 * mebibyte + 512));
+    say("/sys/fs/cgroup/memory.max", "3145728\n");
+    say("/sys/fs/cgroup/memory.current", "2097152\n");
+    EXPECT_TRUE(fits(mebibyte));
+    EXPECT_FALSE(fits(2 * mebibyte));
+    say("/sys/fs/cgroup/memory.stat", "anon 1048576\nfile 1048576\ninactive_file 1048576\nactive_file 0\n");
+    EXPECT_TRUE(fits(2 * mebibyte)) << "what is cached can be had";
+    EXPECT_FALSE(fits(3 * mebibyte));
+    say("/sys/fs/cgroup/memory.max", "max\n");
+    EXPECT_TRUE(fits(4 * mebibyte)) << "no limit but the machine's";
 }
 
 }  // namespace
