@@ -52,6 +52,10 @@ struct MappingOptions {
 // Maps `size_bytes` (rounded up to pages) aligned to 2 MiB. Errors: no_memory.
 Result<Mapping> map_memory(size_t size_bytes, const MappingOptions& options);
 
+// Gets the memory of the pages in `range` (start page-aligned) from the system now; what they hold stays. Safe while
+// others use them. Takes long: a second a gigabyte.
+void populate(MutableBytes range);
+
 // Work that may block, done away from the reactors. Owned by who submits it; `work` runs on another OS thread,
 // then `done` is called there too and passes the word on (a reactor's post()). In simulation both run inline.
 struct OffloadJob {

@@ -15,11 +15,11 @@ namespace weft::nvme_host {
 class TestWorld {
 public:
     explicit TestWorld(uint64_t seed = 1, const sim::Options& options = {}) : world(seed, options) {
-        target_environment_ = world.make_environment("target");
-        host_environment_ = world.make_environment("host");
+        target_environment = world.make_environment("target");
+        host_environment = world.make_environment("host");
         address = world.address_of("target", env::Family::ipv4, 4420);
-        target = std::make_unique<FakeTarget>(std::move(*target_environment_->network().listen(address, {})));
-        reactor = std::move(*Reactor::create(*host_environment_, {.name = "host"}));
+        target = std::make_unique<FakeTarget>(std::move(*target_environment->network().listen(address, {})));
+        reactor = std::move(*Reactor::create(*host_environment, {.name = "host"}));
         thread = &reactor->create_thread("host", CpuSet::all());
         other_thread = &reactor->create_thread("other", CpuSet::all());
     }
@@ -89,6 +89,8 @@ public:
     }
 
     sim::World world;
+    std::unique_ptr<env::Environment> target_environment;
+    std::unique_ptr<env::Environment> host_environment;
     std::unique_ptr<FakeTarget> target;
     std::unique_ptr<Reactor> reactor;
     env::Address address;
@@ -100,8 +102,6 @@ private:
     static Task<void> keep(const std::function<Task<T>()>& body, std::optional<T>& outcome) {
         outcome.emplace(co_await body());
     }
-    std::unique_ptr<env::Environment> target_environment_;
-    std::unique_ptr<env::Environment> host_environment_;
 };
 
 }  // namespace weft::nvme_host

@@ -13,9 +13,7 @@ namespace {
 using nvme::Status;
 namespace status = nvme::status;
 
-NamespaceView* namespace_of(const Request& request) {
-    return request.qpair->subsystem->find(request.command.nsid);
-}
+NamespaceView* namespace_of(const Request& request) { return request.qpair->subsystem->find(request.command.nsid); }
 
 // Whole blocks, which come next.
 Status store(Request& request, const NamespaceView& ns, Bytes blocks) {

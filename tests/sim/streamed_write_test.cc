@@ -75,13 +75,9 @@ struct StreamedWrite : ExportedDisk, testing::Test {
     // The next `bytes` of data, a PDU of its own.
     void send_piece(uint32_t bytes) {
         ByteVector pdu(wire::encoded_size_max);
-        pdu.resize(wire::encode_h2c_data(pdu,
-                                         {.cccid = 77,
-                                          .ttag = ttag,
-                                          .offset = sent,
-                                          .length = bytes,
-                                          .is_last = sent + bytes == data_bytes},
-                                         queue.framing));
+        pdu.resize(wire::encode_h2c_data(
+            pdu, {.cccid = 77, .ttag = ttag, .offset = sent, .length = bytes, .is_last = sent + bytes == data_bytes},
+            queue.framing));
         pdu.insert(pdu.end(), data.begin() + sent, data.begin() + sent + bytes);
         queue.send(pdu);
         sent += bytes;

@@ -15,15 +15,6 @@ namespace weft::bdev {
 namespace {
 
 constexpr uint64_t pretouch_step_bytes = uint64_t{2} << 20;
-constexpr uint64_t page_bytes = 4096;
-
-// Reading is enough to make a page of shared memory. It races with the data path by design, and looks at nothing.
-__attribute__((no_sanitize("thread"))) void touch(const std::byte* start, uint64_t bytes) {
-    for (uint64_t at = 0; at < bytes; at += page_bytes) {
-        static_cast<void>(*static_cast<const volatile std::byte*>(start + at));
-    }
-}
-
 std::optional<uint64_t> number_after(std::string_view text, std::string_view label) {
     const size_t found = text.find(label);
     if (found == std::string_view::npos) return std::nullopt;
@@ -81,8 +72,9 @@ uint64_t promised_memory(const Registry& registry) {
 
 Result<std::unique_ptr<MallocDevice>> MallocDevice::create(MallocOptions options, Uuid uuid) {
     WEFT_TRY(check_size(options.block_bytes, options.block_count));
-    auto memory = env::map_memory(options.block_count * options.block_bytes,
-                                  {.name = "weft_" + options.name.substr(0, 200), .sharing = env::Sharing::unless_slower});
+    auto memory =
+        env::map_memory(options.block_count * options.block_bytes,
+                        {.name = "weft_" + options.name.substr(0, 200), .sharing = env::Sharing::unless_slower});
     if (!memory) return std::unexpected(std::move(memory).error());
     return std::unique_ptr<MallocDevice>(new MallocDevice(std::move(options), uuid, std::move(*memory)));
 }
@@ -122,13 +114,13 @@ Task<void> MallocDevice::pretouch() {
     untouched_bytes_ = memory_.size();
     // A job a step: between them the workers are free for others, and close() has its say.
     while (untouched_bytes_ > 0 && !is_closing_) {
-        const std::byte* start = memory_.data() + (memory_.size() - untouched_bytes_);
-        const uint64_t bytes = std::min(untouched_bytes_, pretouch_step_bytes);
-        co_await offload([start, bytes] {
-            touch(start, bytes);
+        const MutableBytes step(memory_.data() + (memory_.size() - untouched_bytes_),
+                                std::min(untouched_bytes_, pretouch_step_bytes));
+        co_await offload([step] {
+            env::populate(step);
             return true;
         });
-        untouched_bytes_ -= bytes;
+        untouched_bytes_ -= step.size();
     }
     pretouching_.leave();
 }

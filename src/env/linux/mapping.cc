@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <fstream>
 #include <limits>
@@ -95,6 +96,16 @@ Result<Mapping> map_memory(size_t size_bytes, const MappingOptions& options) {
     // A wish: kernels without transparent huge pages refuse, and small pages serve as well.
     if (options.huge_pages) madvise(aligned, size, MADV_HUGEPAGE);
     return Mapping(aligned, size, memory.release());
+}
+
+void populate(MutableBytes range) {
+    if (madvise(range.data(), range.size(), MADV_POPULATE_WRITE) == 0) return;
+    // Before Linux 5.14. To read is not enough: it may be given the one page of zeroes that all share. An atomic
+    // change by nothing loses no write of another thread.
+    constexpr size_t page_bytes_min = 4096;
+    for (size_t at = 0; at < range.size(); at += page_bytes_min) {
+        std::atomic_ref(reinterpret_cast<unsigned char&>(range[at])).fetch_or(0, std::memory_order_relaxed);
+    }
 }
 
 }  // namespace weft::env

@@ -91,6 +91,27 @@ TEST(Mapping, IsSharedUnlessThatCostsHugePages) {
     EXPECT_TRUE(is_huge || mapping->descriptor() >= 0);
 }
 
+// In kibibytes, of all the process.
+size_t resident_kib() {
+    std::ifstream statm("/proc/self/statm");
+    size_t total = 0;
+    size_t resident = 0;
+    statm >> total >> resident;
+    return resident * static_cast<size_t>(sysconf(_SC_PAGESIZE)) / 1024;
+}
+
+TEST(Mapping, PopulatesWithMemoryOfItsOwn) {
+    constexpr size_t size = size_t{64} << 20;
+    auto mapping = map_memory(size, {.sharing = Sharing::unless_slower});
+    ASSERT_TRUE(mapping);
+    mapping->data()[5000] = std::byte{7};
+    const size_t before = resident_kib();
+    populate({mapping->data(), size});
+    EXPECT_GT(resident_kib(), before + (size - (size_t{4} << 20)) / 1024);
+    EXPECT_EQ(mapping->data()[5000], std::byte{7});
+    EXPECT_EQ(mapping->data()[0], std::byte{0});
+}
+
 TEST(Mapping, MovesAndRefusesTheImpossible) {
     auto mapping = map_memory(4096, {});
     ASSERT_TRUE(mapping);
