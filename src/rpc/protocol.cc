@@ -96,28 +96,68 @@ Task<Response> perform(Registry& registry, Request& request) {
     co_return co_await registry.call(std::move(request.method), std::move(request.params));
 }
 
-Task<void> answer_member(Registry& registry, Json value, std::optional<Json>& reply, Gate& batch) {
-    Request request = read_request(std::move(value));
-    Response response = co_await perform(registry, request);
-    if (!request.is_notification) reply = make_reply(std::move(request.id), std::move(response));
-    batch.leave();
+std::string too_large(Json id) {
+    return to_text(make_reply(std::move(id), fail_code(code::internal_error, "the reply is too large")));
 }
 
-Task<std::string> answer_batch(Registry& registry, Json requests) {
+// What a batch is answered, as it comes in. Kept as text, and no more of it than may be sent: there may be a thousand
+// calls in a batch.
+class BatchReplies {
+public:
+    BatchReplies(size_t count, size_t bytes_max) : texts_(count), bytes_left_(bytes_max) {
+        // All enter before the first can leave.
+        for (size_t at = 0; at < count; ++at) WEFT_ASSERT(running_.try_enter());
+    }
+
+    // Call number `at` is done; `text` is empty for a notification.
+    void done(size_t at, std::string text) {
+        if (!is_too_large_ && text.size() > bytes_left_) {
+            is_too_large_ = true;
+            texts_.clear();
+        }
+        if (!is_too_large_) {
+            bytes_left_ -= text.size();
+            texts_[at] = std::move(text);
+        }
+        running_.leave();
+    }
+    Task<void> all_done() { return running_.close(); }
+    [[nodiscard]] bool is_too_large() const { return is_too_large_; }
+
+    // The array; empty when there were notifications only.
+    [[nodiscard]] std::string joined() const {
+        std::string list;
+        for (const std::string& text : texts_) {
+            if (text.empty()) continue;
+            list += list.empty() ? '[' : ',';
+            list += text;
+        }
+        return list.empty() ? list : list + "]\n";
+    }
+
+private:
+    std::vector<std::string> texts_;
+    size_t bytes_left_;
+    bool is_too_large_ = false;
+    Gate running_;
+};
+
+Task<void> answer_member(Registry& registry, Json value, BatchReplies& batch, size_t at) {
+    Request request = read_request(std::move(value));
+    Response response = co_await perform(registry, request);
+    std::string text;
+    if (!request.is_notification) text = dump_json(make_reply(std::move(request.id), std::move(response)));
+    batch.done(at, std::move(text));
+}
+
+Task<std::string> answer_batch(Registry& registry, Json requests, size_t reply_bytes_max) {
     if (requests.empty()) co_return to_text(make_reply(nullptr, std::unexpected(invalid_request("an empty batch"))));
-    std::vector<std::optional<Json>> replies(requests.size());
-    Gate batch;
-    // All enter before the first can leave.
-    for (size_t at = 0; at < replies.size(); ++at) WEFT_ASSERT(batch.try_enter());
-    for (size_t at = 0; at < replies.size(); ++at) {
-        spawn(answer_member(registry, std::move(requests[at]), replies[at], batch));
+    BatchReplies replies(requests.size(), reply_bytes_max);
+    for (size_t at = 0; at < requests.size(); ++at) {
+        spawn(answer_member(registry, std::move(requests[at]), replies, at));
     }
-    co_await batch.close();
-    Json array = Json::array();
-    for (std::optional<Json>& reply : replies) {
-        if (reply) array.push_back(std::move(*reply));
-    }
-    co_return array.empty() ? std::string() : to_text(array);
+    co_await replies.all_done();
+    co_return replies.is_too_large() ? too_large(nullptr) : replies.joined();
 }
 
 // The text is JSON, but not as we take it; `value` is its outline.
@@ -145,19 +185,13 @@ Task<Answer> answer(Registry& registry, std::string text, size_t reply_bytes_max
     if (!document) co_return answer_to_garbage(document.error().message);
     if (document->fault) co_return Answer{.text = answer_to_fault(std::move(*document))};
     if (document->value.is_array()) {
-        Answer batch{.text = co_await answer_batch(registry, std::move(document->value))};
-        if (batch.text.size() > reply_bytes_max) {
-            batch.text = to_text(make_reply(nullptr, fail_code(code::internal_error, "the reply is too large")));
-        }
-        co_return batch;
+        co_return Answer{.text = co_await answer_batch(registry, std::move(document->value), reply_bytes_max)};
     }
     Request request = read_request(std::move(document->value));
     Response response = co_await perform(registry, request);
     if (request.is_notification) co_return Answer{};
     Answer single{.text = to_text(make_reply(request.id, std::move(response)))};
-    if (single.text.size() > reply_bytes_max) {
-        single.text = to_text(make_reply(request.id, fail_code(code::internal_error, "the reply is too large")));
-    }
+    if (single.text.size() > reply_bytes_max) single.text = too_large(std::move(request.id));
     co_return single;
 }
 

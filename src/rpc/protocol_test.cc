@@ -150,6 +150,19 @@ TEST_F(ProtocolTest, AReplyThatIsTooLargeBecomesAnError) {
     EXPECT_EQ(run_now(answer(registry, "[" + text + "]", 4096)).text.find("{\"jsonrpc\":\"2.0\",\"id\":null"), 0U);
 }
 
+TEST_F(ProtocolTest, ManyRepliesOfABatchAreTooLargeTogether) {
+    const std::string text = call_text("echo", R"({"value":")" + std::string(1000, 'x') + "\"}");
+    const auto ask_for = [&](int count) {
+        std::string batch = "[" + text;
+        for (int at = 1; at < count; ++at) batch += "," + text;
+        const auto reply = parse_json(run_now(answer(registry, batch + "]", 4096)).text);
+        return reply && reply->is_array() ? static_cast<int>(reply->size()) : 0;
+    };
+    EXPECT_EQ(ask_for(3), 3);
+    EXPECT_EQ(ask_for(4), 0) << "one error";
+    EXPECT_EQ(ask_for(40), 0) << "also when more come after it";
+}
+
 }  // namespace
 
 }  // namespace weft::rpc
