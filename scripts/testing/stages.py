@@ -18,7 +18,7 @@ CTEST_LIMIT_MAX = 1200
 E2E_LIMIT = 120
 VM_LIMIT = 1800
 TIDY_LIMIT = 3000
-TIDY_MINUTES = 8  # then what is left waits for the next run, which skips what this one found clean
+TIDY_MINUTES = 4  # then what is left waits for the next run, which skips what this one found clean
 FUZZ_SECONDS = 10
 # Sanitizers make programs slower; their time limits are these times longer.
 SLOWER = {"asan": 3, "tsan": 5}

@@ -36,6 +36,8 @@ public:
     virtual Result<void> resize(uint64_t size_bytes) = 0;
     [[nodiscard]] virtual bool is_block_device() const = 0;
     [[nodiscard]] virtual bool is_direct() const = 0;
+    // Reads and writes are copies from memory to memory (tmpfs): they wait for no device.
+    [[nodiscard]] virtual bool is_in_memory() const { return false; }
     // What memory, offsets and lengths must be aligned to when direct; 1 otherwise. A power of two.
     [[nodiscard]] virtual uint32_t alignment_bytes() const = 0;
     // Logical block size of a block device; 512 for a file.
@@ -85,8 +87,12 @@ public:
     virtual uint32_t reap() = 0;
     // Operations submitted and not done.
     [[nodiscard]] virtual uint32_t in_flight() const = 0;
-    // Readable when reap() would find something; watched by the reactor while it sleeps. In the real world it is
-    // reported once for each batch of news (Pollable::is_edge_only), now and then when reap() has it already.
+    // Before the reactor sleeps: from here on completions() tells. False when there is news already.
+    virtual bool arm() { return true; }
+    // The reactor asks by itself again.
+    virtual void disarm() {}
+    // Readable when armed and reap() would find something; watched by the reactor while it sleeps. In the real world it
+    // is reported once for each batch of news (Pollable::is_edge_only), now and then when reap() has it already.
     virtual Pollable& completions() = 0;
 };
 

@@ -48,7 +48,10 @@ Task<Result<void>> Target::start() {
 
 Task<void> Target::stop() {
     state_ = TargetState::fini_stop_subsystems;
-    while (!subsystems_.empty()) (void)co_await delete_subsystem(subsystems_.begin()->first);
+    while (!subsystems_.empty()) {
+        // Refused when somebody else deletes it already: it goes in a later turn.
+        if (!co_await delete_subsystem(subsystems_.begin()->first)) co_await sleep_for(env::ns_per_ms);
+    }
     state_ = TargetState::fini_destroy_poll_groups;
     for (const auto& group : poll_groups_) {
         co_await resume_on(group->thread());

@@ -154,11 +154,13 @@ void Reactor::sleep() {
         }
         return;
     }
+    const bool has_file_news = files_ != nullptr && !files_->arm();
     sleeping_.store(true, std::memory_order_seq_cst);
-    if (!has_messages() && !stopping_.load(std::memory_order_seq_cst)) {
+    if (!has_file_news && !has_messages() && !stopping_.load(std::memory_order_seq_cst)) {
         ready_count_ = waiter_->wait(next_deadline(), ready_);
     }
     sleeping_.store(false, std::memory_order_seq_cst);
+    if (files_ != nullptr) files_->disarm();
     for (const auto& thread : threads_) {
         const CurrentThread scope(thread.get());
         thread->woke_up();

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <span>
 
@@ -47,6 +48,7 @@ Result<void> FileRing::set_up() {
     // The eventfd and not the ring's own descriptor: that one, in epoll with DEFER_TASKRUN, loses wake-ups.
     refused = io_uring_register_eventfd(&ring_, notice_.descriptor());
     if (refused < 0) return fail_errno(-refused, "registering the event descriptor with io_uring");
+    disarm();
 
     // What must block runs on kernel workers. They would share this thread's CPU, as they inherit its mask.
     cpu_set_t helpers;
@@ -64,8 +66,27 @@ FileRing::~FileRing() {
 void FileRing::submit(FileOperation& operation) {
     WEFT_ASSERT(operation.file != nullptr && operation.done != nullptr);
     ++in_flight_;
+    // The kernel would hand these to a worker thread, since such files cannot tell whether they would wait; the copy
+    // itself costs a tenth of that.
+    const bool is_copy = operation.kind == FileOperation::Kind::read || operation.kind == FileOperation::Kind::write;
+    if (is_copy && operation.file->is_in_memory()) {
+        perform_blocking(operation);
+        finished_.push_back(operation);
+        return;
+    }
     waiting_.push_back(operation);
 }
+
+bool FileRing::arm() {
+    io_uring_cq_eventfd_toggle(&ring_, true);
+    // What came before the kernel could see that is not told.
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    const bool is_work_due = (std::atomic_ref(*ring_.sq.kflags).load() & IORING_SQ_TASKRUN) != 0;
+    return finished_.empty() && !is_work_due && io_uring_cq_ready(&ring_) == 0;
+}
+
+// An event a completion, and a look at it by epoll, cost more than to look at the ring each turn.
+void FileRing::disarm() { io_uring_cq_eventfd_toggle(&ring_, false); }
 
 void FileRing::flush() {
     while (!waiting_.empty() && in_kernel_ < operations_max) {
@@ -102,7 +123,19 @@ void FileRing::prepare(FileOperation& operation) {
     io_uring_sqe_set_data(entry, &operation);
 }
 
+uint32_t FileRing::reap_finished() {
+    const auto count = static_cast<uint32_t>(finished_.size());
+    for (uint32_t left = count; left > 0; --left) {
+        FileOperation& operation = *finished_.pop_front();
+        --in_flight_;
+        operation.done(operation);
+    }
+    return count;
+}
+
 uint32_t FileRing::reap() {
+    const uint32_t copied = finished_.empty() ? 0 : reap_finished();
+    if (in_kernel_ == 0) return copied;
     struct Completion {
         FileOperation* operation;
         int outcome;
@@ -132,7 +165,7 @@ uint32_t FileRing::reap() {
         record_outcome(*completion.operation, completion.outcome);
         completion.operation->done(*completion.operation);
     }
-    return done;
+    return done + copied;
 }
 
 }  // namespace weft::env

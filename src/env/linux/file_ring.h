@@ -22,6 +22,8 @@ public:
     void submit(FileOperation& operation) override;
     void flush() override;
     uint32_t reap() override;
+    bool arm() override;
+    void disarm() override;
     [[nodiscard]] uint32_t in_flight() const override { return in_flight_; }
     Pollable& completions() override { return notice_; }
 
@@ -29,11 +31,13 @@ private:
     explicit FileRing(Descriptor notice) : notice_(std::move(notice)) {}
     Result<void> set_up();
     void prepare(FileOperation& operation);
+    uint32_t reap_finished();
 
     io_uring ring_{};
     bool is_set_up_ = false;
     CompletionNotice notice_;
     IntrusiveList<FileOperation, &FileOperation::link> waiting_;
+    IntrusiveList<FileOperation, &FileOperation::link> finished_;  // done in submit(), to be told by reap()
     uint32_t in_flight_ = 0;
     uint32_t in_kernel_ = 0;  // prepared, not completed: at most operations_max, so that no completion overflows
 };

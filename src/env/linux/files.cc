@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include <algorithm>
 #include <array>
@@ -25,6 +27,7 @@ public:
     struct Facts {
         bool is_block_device = false;
         bool is_direct = false;
+        bool is_in_memory = false;
         uint32_t alignment_bytes = 1;
         uint32_t block_bytes = sector_bytes;
     };
@@ -53,6 +56,7 @@ public:
 
     [[nodiscard]] bool is_block_device() const override { return facts_.is_block_device; }
     [[nodiscard]] bool is_direct() const override { return facts_.is_direct; }
+    [[nodiscard]] bool is_in_memory() const override { return facts_.is_in_memory; }
     [[nodiscard]] uint32_t alignment_bytes() const override { return facts_.alignment_bytes; }
     [[nodiscard]] uint32_t block_bytes() const override { return facts_.block_bytes; }
     [[nodiscard]] int descriptor() const override { return file_.get(); }
@@ -80,6 +84,11 @@ Result<uint32_t> find_alignment(int file, const struct stat& status, uint32_t bl
     alignas(alignment_safe_bytes) std::array<std::byte, 2 * size_t{sector_bytes}> buffer;
     const bool is_enough = pread(file, buffer.data() + sector_bytes, sector_bytes, sector_bytes) == sector_bytes;
     return is_enough ? sector_bytes : alignment_safe_bytes;
+}
+
+bool is_on_memory_file_system(int file) {
+    struct statfs system{};
+    return fstatfs(file, &system) == 0 && (system.f_type == TMPFS_MAGIC || system.f_type == RAMFS_MAGIC);
 }
 
 // An open file description lock: it belongs to this open, not to the process, and goes with it.
@@ -150,6 +159,7 @@ Result<std::unique_ptr<File>> LinuxFiles::open(const std::string& path, const Op
     } else if (options.exclusive) {
         WEFT_TRY(lock_whole(file.get(), options.read_only, path));
     }
+    facts.is_in_memory = !expects_block_device && is_on_memory_file_system(file.get());
     if (options.direct) {
         const auto alignment = find_alignment(file.get(), status, facts.block_bytes, path);
         if (!alignment) return std::unexpected(alignment.error());
