@@ -76,7 +76,9 @@ Task<Response> Registry::call(std::string method_name, Json params) {
                   "parameter and then issue this RPC before the framework_start_init RPC.");
     }
     WEFT_INFOLOG(rpc_flag, "{} called", method->spec.name);
+    ++calls_running_;
     Response response = co_await method->call(params);
+    --calls_running_;
     if (!response) {
         WEFT_INFOLOG(rpc_flag, "{} failed: {} {}", method->spec.name, response.error().code,
                      log::quoted(response.error().message));

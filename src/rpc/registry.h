@@ -61,6 +61,8 @@ public:
 
     // Never fails otherwise than by its Response.
     Task<Response> call(std::string method, Json params);
+    // How many have not ended.
+    [[nodiscard]] uint32_t calls_running() const { return calls_running_; }
 
     // startup until set_state(runtime).
     [[nodiscard]] States state() const { return state_; }
@@ -84,6 +86,7 @@ private:
     [[nodiscard]] RpcError not_found(std::string_view name) const;
 
     States state_ = States::startup;
+    uint32_t calls_running_ = 0;
     std::map<std::string, std::unique_ptr<Method>, std::less<>> methods_;
     struct Alias {
         Method* method;

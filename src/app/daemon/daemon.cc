@@ -19,6 +19,7 @@ namespace weft::app {
 namespace {
 
 constexpr size_t config_bytes_max = size_t{64} << 20;
+constexpr env::TimeNs calls_wait_max = 10 * env::ns_per_s;
 constexpr const char* stopping_text = "the target is being stopped";
 
 // A path, or host:port.
@@ -141,7 +142,17 @@ Task<void> Daemon::stop() {
     for (const auto& server : servers_) co_await server->stop();
     servers_.clear();
     while (is_framework_starting_) co_await framework_started_.wait();
+    co_await wait_for_calls();
     co_await modules_.stop();
+}
+
+// A call uses the modules until it ends, also when nobody is there any more to hear its answer. One that is stuck must
+// not keep the target from stopping in order.
+Task<void> Daemon::wait_for_calls() {
+    const env::Clock& clock = runtime_.environment().clock();
+    const env::TimeNs limit = clock.now() + calls_wait_max;
+    while (methods_.calls_running() > 0 && clock.now() < limit) co_await sleep_for(env::ns_per_ms);
+    if (methods_.calls_running() > 0) WEFT_WARNLOG("{} RPC calls have not ended", methods_.calls_running());
 }
 
 Task<Result<void>> Daemon::start_framework() {

@@ -44,6 +44,7 @@ private:
     void add_modules();
     void add_methods();
     Task<Result<void>> bring_up();
+    Task<void> wait_for_calls();
     Task<Result<void>> open_rpc_servers();
     Task<Result<void>> load_config();
     Task<Result<void>> set_up_demo();

@@ -72,6 +72,21 @@ TEST_F(DaemonTest, AStopEndsTheWaitForABdevThatNeverAppeared) {
     EXPECT_EQ(answer->error().code, -ENODEV);
 }
 
+TEST_F(DaemonTest, AStopWaitsForCallsThatRun) {
+    Daemon daemon(world_.runtime(), DaemonOptions{});
+    daemon.methods().add<rpc::NoParams>({.name = "slow"}, [](rpc::NoParams) -> Task<Result<Json>> {
+        co_await sleep_for(50 * env::ns_per_ms);
+        co_return Json(true);
+    });
+    ASSERT_TRUE(start(daemon).has_value());
+    std::optional<rpc::Response> answer;
+    start_call(daemon, "slow", Json(), answer);
+    world_.settle();
+    EXPECT_FALSE(answer.has_value());
+    stop(daemon);
+    EXPECT_TRUE(answer.has_value());
+}
+
 TEST_F(DaemonTest, AConfigurationThatFailsIsUndone) {
     DaemonOptions options;
     options.config_file = folder_ / "config.json";
