@@ -90,6 +90,7 @@ private:
     [[nodiscard]] size_t queue_depth() const { return queue_size == 0 ? 1 : queue_size; }
     [[nodiscard]] bool has_outstanding_cid(uint16_t cid) const;
     void place_in_capsule_data(TcpRequest& request, uint32_t payload_bytes, Bytes rest);
+    static void use_received(TcpRequest& request, Bytes data);
     void copy_in(TcpRequest& request, uint32_t offset, Bytes data);
     bool get_buffers(TcpRequest& request, uint32_t bytes);
     void receive_into_buffers(TcpRequest& request);

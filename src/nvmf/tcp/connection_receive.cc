@@ -224,18 +224,27 @@ void Connection::take_data(const Event& event) {
     TcpRequest* request = rx_request_;
     if (request == nullptr || !request->refusal.is_success()) return;
     if (rx_inline_) {
-        if (!event.is_whole) return;  // the digest was wrong: end_pdu() says so
-        request->source = DataSource::received;
-        request->iov[0] = {.iov_base = const_cast<std::byte*>(event.data.data()), .iov_len = request->data_bytes};
-        request->iov_count = 1;
-        return;
+        if (event.is_whole) use_received(*request, event.data);
+        return;  // or else the digest was wrong: end_pdu() says so
     }
     if (request->direction != TransferDirection::host_to_controller) return;
     if (request->stream_opening != 0) {
         request->refusal = stream(*request, event.data);
         return;
     }
+    // All of it at once, its digest verified: the buffers are not needed after all.
+    const bool is_all = event.is_whole && event.data.size() == request->data_bytes;
+    if (is_all && request->source == DataSource::buffers && takes_received_data(*request)) {
+        return use_received(*request, event.data);
+    }
     copy_in(*request, rx_offset_ + event.offset, event.data);
+}
+
+// The device takes the data from where it was received, at the end of this PDU.
+void Connection::use_received(TcpRequest& request, Bytes data) {
+    request.source = DataSource::received;
+    request.iov[0] = {.iov_base = const_cast<std::byte*>(data.data()), .iov_len = request.data_bytes};
+    request.iov_count = 1;
 }
 
 // Copies `data` to `offset` of the command's data; what the command does not need is dropped.
