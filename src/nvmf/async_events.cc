@@ -31,6 +31,17 @@ void Controller::async_event_request(Request& request) {
     deliver_events();
 }
 
+bool Controller::drop_event_request(uint16_t cid) {
+    const auto dropped =
+        std::ranges::find_if(async_requests_, [cid](const Request* request) { return request->command.cid == cid; });
+    if (dropped == async_requests_.end()) return false;
+    Request& request = **dropped;
+    async_requests_.erase(dropped);
+    request.move(RequestEvent::connection_lost);
+    complete(request, status::success);
+    return true;
+}
+
 void Controller::raise(const AsyncEvent& event) {
     // One of a kind is enough: the log that it points to tells all.
     if (std::ranges::find(events_, event) == events_.end()) events_.push_back(event);

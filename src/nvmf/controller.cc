@@ -140,11 +140,8 @@ Task<void> Controller::disable_task(bool is_shutdown) {
         csts_.set(nvme::ControllerStatus::shst, nvme::ControllerStatus::shst_occurring);
         keep_alive_.stop();
     }
-    while (!async_requests_.empty()) {
-        Request& waiting = *async_requests_.front();
-        async_requests_.pop_front();
-        complete(waiting, status::aborted_by_request);
-    }
+    // A reset ends event requests without completions (NVMe Base 2.0, 3.7.2), and before a shutdown hosts give them up.
+    while (!async_requests_.empty()) drop_event_request(async_requests_.front()->command.cid);
     co_await end_io_queues();
     if (is_shutdown) csts_.set(nvme::ControllerStatus::shst, nvme::ControllerStatus::shst_complete);
     if (!cc_.is_enabled()) {

@@ -62,6 +62,9 @@ public:
     void detach_queue(uint16_t qid, uint64_t qpair_uid);
 
     // Something changed that the host may want to know.
+    // The host uses the CID of one of its event requests again, which it so gives up: it ends without a completion.
+    // False when none has this CID.
+    bool drop_event_request(uint16_t cid);
     void namespace_changed(uint32_t nsid);
     void discovery_log_changed();
 
@@ -84,7 +87,7 @@ public:
     nvme::Status set_feature(Request& request);
 
 private:
-    static constexpr size_t async_event_max = 4;    // AERL + 1
+    static constexpr size_t async_event_max = 4;  // AERL + 1
     static constexpr size_t error_max = 64;
 
     void start_keep_alive();
@@ -126,8 +129,8 @@ private:
     nvme::HostBehavior host_behavior_;
     uint32_t async_event_configuration_ = 0;
     std::deque<Request*> async_requests_;
-    std::deque<nvme::AsyncEvent> events_;       // not delivered yet
-    std::set<nvme::LogPage> masked_until_read_; // an event was delivered; the next waits until its log was read
+    std::deque<nvme::AsyncEvent> events_;  // not delivered yet
+    std::set<nvme::LogPage> masked_until_read_;  // an event was delivered; the next waits until its log was read
     std::set<uint32_t> changed_namespaces_;
     std::deque<ErrorEntry> errors_;  // newest first
     uint64_t error_count_ = 0;

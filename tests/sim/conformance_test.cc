@@ -380,6 +380,68 @@ TEST_F(Conformance, AdminCommandsThatMakeNoSense) {
     expect_status(host.execute(nvme::to_command(disconnect)), status::invalid_queue_type);
 }
 
+TEST_F(Conformance, ACidThatIsInUseIsRefused) {
+    RawHost& host = io_queue(ready().cntlid());
+    nvme::Command write = io_command(nvme::IoOpcode::write, 0, 32);
+    write.dptr = nvme::SglDescriptor::transport(32 * 512);
+    write.cid = 77;
+    host.send(host.capsule(write));
+    EXPECT_EQ(host.take().size(), 1U) << "its R2T";
+    host.send(host.capsule(write));
+    const auto pdus = host.take();
+    ASSERT_EQ(pdus.size(), 1U);
+    expect_status(pdus[0].as<wire::CapsuleResp>().cqe, status::cid_conflict);
+}
+
+// The host has forgotten them by then: a completion would end the connection.
+TEST_F(Conformance, AShutdownSaysNothingOfEventRequests) {
+    RawHost& host = ready();
+    nvme::Command events = admin_command(nvme::AdminOpcode::async_event_request);
+    events.cid = 1000;
+    host.send(host.capsule(events));
+    nvme::PropertySetCommand shutdown;
+    shutdown.offset = nvme::property::cc;
+    shutdown.value = nvme::Configuration{}
+                         .with(nvme::Configuration::en, 1)
+                         .with(nvme::Configuration::iosqes, nvme::sqe_size_log2)
+                         .with(nvme::Configuration::iocqes, nvme::cqe_size_log2)
+                         .with(nvme::Configuration::shn, nvme::Configuration::shn_normal)
+                         .raw;
+    expect_status(host.execute(nvme::to_command(shutdown)), status::success);
+    rig.run_for(env::ns_per_s);
+    host.send({});
+    EXPECT_TRUE(host.take().empty());
+    nvme::PropertyGetCommand state;
+    state.offset = nvme::property::csts;
+    const auto got = host.execute(nvme::to_command(state));
+    expect_status(got, status::success);
+    const auto csts = nvme::ControllerStatus::from(static_cast<uint32_t>(got->value64()));
+    EXPECT_EQ(csts.get(nvme::ControllerStatus::shst), nvme::ControllerStatus::shst_complete);
+}
+
+// What SPDK's initiator does when it detaches; of other commands the CID is taken.
+TEST_F(Conformance, TheCidOfAnEventRequestMayBeUsedAgain) {
+    RawHost& host = ready();
+    const auto send = [&](nvme::AdminOpcode opcode, uint16_t cid) {
+        nvme::Command command = admin_command(opcode);
+        command.cid = cid;
+        if (opcode == nvme::AdminOpcode::keep_alive) command.nsid = 0;
+        host.send(host.capsule(command));
+        return host.take();
+    };
+    for (uint16_t round = 0; round < 10; ++round) {
+        for (uint16_t cid = 1000; cid < 1004; ++cid) {
+            EXPECT_TRUE(send(nvme::AdminOpcode::async_event_request, cid).empty()) << "round " << round;
+        }
+        for (uint16_t cid = 1000; cid < 1004; ++cid) {
+            const auto pdus = send(nvme::AdminOpcode::keep_alive, cid);
+            ASSERT_EQ(pdus.size(), 1U);
+            EXPECT_EQ(pdus[0].as<wire::CapsuleResp>().cqe.cid, cid);
+            expect_status(pdus[0].as<wire::CapsuleResp>().cqe, status::success);
+        }
+    }
+}
+
 TEST_F(Conformance, KeepAliveRunsOut) {
     RawHost& host = fresh();
     host.handshake();

@@ -89,6 +89,7 @@ private:
     // Before Connect one command at a time is taken.
     [[nodiscard]] size_t queue_depth() const { return queue_size == 0 ? 1 : queue_size; }
     [[nodiscard]] bool has_outstanding_cid(uint16_t cid) const;
+    bool gives_up_event_request(uint16_t cid);
     void place_in_capsule_data(TcpRequest& request, uint32_t payload_bytes, Bytes rest);
     static void use_received(TcpRequest& request, Bytes data);
     void copy_in(TcpRequest& request, uint32_t offset, Bytes data);

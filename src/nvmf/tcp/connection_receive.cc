@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "bdev/device.h"
 #include "nvmf/connect.h"
+#include "nvmf/controller.h"
 #include "nvmf/execute.h"
 #include "nvmf/io_commands.h"
 #include "nvmf/log_flags.h"
@@ -100,7 +101,7 @@ void Connection::begin_command(Bytes rest) {
     request->command = receiver_.header_as<nvme::wire::CapsuleCmd>().sqe;
     request->qpair = this;
     const uint16_t cid = request->command.cid;
-    const bool conflicts = cids_[cid & 0xFF] > 0 && has_outstanding_cid(cid);
+    const bool conflicts = cids_[cid & 0xFF] > 0 && has_outstanding_cid(cid) && !gives_up_event_request(cid);
     ++cids_[cid & 0xFF];
     outstanding.push_back(*request);
     rx_request_ = request;
@@ -114,6 +115,11 @@ bool Connection::has_outstanding_cid(uint16_t cid) const {
         if (at->command.cid == cid) return true;
     }
     return false;
+}
+
+// The field's initiator ends its event requests on its side only before it shuts a controller down.
+bool Connection::gives_up_event_request(uint16_t cid) {
+    return is_admin() && controller != nullptr && controller->drop_event_request(cid);
 }
 
 // Checks what NVMe/TCP says of the command's SGL (1.0, 3.3.2), then what the command itself needs.
