@@ -31,7 +31,7 @@ constexpr size_t capsule_bytes = 72;
 constexpr size_t data_header_bytes = 24;
 constexpr size_t client_buffer_bytes = 512 * 1024;  // as that of `weft perf`
 
-constexpr std::string_view usage = R"(weft_bench_floor: reads over a plain TCP connection, without NVMe or a device
+constexpr const char* usage = R"(weft_bench_floor: reads over a plain TCP connection, without NVMe or a device
   --seconds N       measured, after a warm-up of 0.2 s (1)
   --depth N         reads outstanding (128)
   --size N          bytes of a read (4096)
@@ -195,7 +195,7 @@ template <typename Number>
 void take_number(std::string_view text, Number least, Number& into) {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), into);
     if (error == std::errc{} && end == text.data() + text.size() && into >= least) return;
-    std::fputs(usage.data(), stderr);
+    std::fputs(usage, stderr);
     std::exit(2);
 }
 
@@ -221,7 +221,7 @@ Options parse(int argc, char** argv) {
         } else if (name == "--congestion" && !value.empty()) {
             options.congestion = value;
         } else {
-            std::fputs(usage.data(), name == "--help" ? stdout : stderr);
+            std::fputs(usage, name == "--help" ? stdout : stderr);
             std::exit(name == "--help" ? 0 : 2);
         }
     }
