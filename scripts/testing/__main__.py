@@ -13,23 +13,22 @@ from results import Counts, essence  # noqa: E402
 from stages import Stages  # noqa: E402
 
 HELP = """
-stages (default: all, in this order):
+stages (default: all but tidy, in this order):
   rules    scripts/house_rules.py and the tests of these scripts      1 case
   format   clang-format                                              1 case
   unit     GoogleTest programs beside the code                       preset release
+  sim      the simulated target, hosts and faults                    preset release
   e2e      tests/e2e: weftd as a process, driven by weft             preset release
   asan     unit, sim and e2e under AddressSanitizer and UBSan
   tsan     unit and sim under ThreadSanitizer
   fuzz     every harness for ten seconds                             a case each
   vm       tests/vm: Linux kernels as hosts, in QEMU
-  tidy     clang-tidy; on what changed by default, on all when named 1 case
-and
-  sim      the simulated target, hosts and faults                    preset release; part of --quick
+  tidy     clang-tidy on all files: half an hour on two cores         1 case, only when named
 
 A line a stage; logs in build/test-logs; the last line is `N passed, N failed, N skipped`.
 Environment: WEFT_TEST_MINUTES, a limit for the whole run (what it cuts off has failed).
 """
-DEFAULT = ["rules", "format", "unit", "e2e", "asan", "tsan", "fuzz", "vm", "tidy"]
+DEFAULT = ["rules", "format", "unit", "sim", "e2e", "asan", "tsan", "fuzz", "vm"]
 QUICK = ["rules", "format", "unit", "sim", "e2e"]
 SHOWN_LINES, SHOWN_MAX = 40, 4  # of each failure, and how many failures of a stage
 HEARTBEAT = 30  # seconds between signs of life of a long stage
@@ -46,7 +45,7 @@ class Run:
         self.lines = []
         self.stage_begin = self.last_sign = self.begin
 
-    def plan(self, names, preset, is_named):
+    def plan(self, names, preset):
         """Pairs of a line's title and what to call; building comes before what needs it, once."""
         steps, built = [], set()
 
@@ -76,7 +75,7 @@ class Run:
                 build("release")
                 steps.append(("vm", "release", self.stages.vm))
             elif name == "tidy":
-                steps.append(("tidy", None, lambda: self.stages.tidy(everything=is_named)))
+                steps.append(("tidy", None, self.stages.tidy))
             else:
                 steps.append((name, None, getattr(self.stages, name)))
         return steps
@@ -138,7 +137,7 @@ def on_signal(number, _):
 
 
 def main():
-    known = [*DEFAULT, "sim"]
+    known = [*DEFAULT, "tidy"]
     parser = argparse.ArgumentParser(prog="./test", description="Builds Weft and runs its tests.", epilog=HELP,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help=f"only {', '.join(QUICK)}")
@@ -153,7 +152,7 @@ def main():
     run = Run(top, float(os.environ.get("WEFT_TEST_MINUTES") or 0))
     signal.signal(signal.SIGTERM, on_signal)
     try:
-        run.run(run.plan(names, options.preset, bool(options.stage)))
+        run.run(run.plan(names, options.preset))
     except KeyboardInterrupt:
         run.processes.end_all()
         print("\ninterrupted", flush=True)

@@ -18,7 +18,6 @@ CTEST_LIMIT_MAX = 1200
 E2E_LIMIT = 120
 VM_LIMIT = 1800
 TIDY_LIMIT = 3000
-TIDY_MINUTES = 4  # then what is left waits for the next run, which skips what this one found clean
 FUZZ_SECONDS = 10
 # Sanitizers make programs slower; their time limits are these times longer.
 SLOWER = {"asan": 3, "tsan": 5}
@@ -87,11 +86,10 @@ class Stages:
     def format(self):
         return self.one("format", [self.top / "scripts" / "format"], 300)
 
-    def tidy(self, everything):
+    def tidy(self):
         if (configured := self.configure("release")) is not None:
             return configured
-        scope = ["--all"] if everything else ["--minutes", str(TIDY_MINUTES)]
-        result = self.one("tidy", [self.top / "scripts" / "tidy", *scope], TIDY_LIMIT)
+        result = self.one("tidy", [self.top / "scripts" / "tidy", "--all"], TIDY_LIMIT)
         result.note = (self.logs / "tidy.log").read_text(encoding="utf-8", errors="replace").rstrip().split("\n")[-1][:200]
         return result
 

@@ -34,7 +34,7 @@ protected:
 class FakeDevice final : public Device {
 public:
     static constexpr Geometry default_geometry = {.block_bytes = 512, .block_count = 1000};
-    explicit FakeDevice(std::string name, Uuid uuid = Uuid(), const Geometry& geometry = default_geometry)
+    explicit FakeDevice(const std::string& name, Uuid uuid = Uuid(), const Geometry& geometry = default_geometry)
         : Device(name, uuid.is_nil() ? Uuid::from_names({"fake", name}) : uuid, geometry) {}
     ~FakeDevice() override {
         if (destroyed != nullptr) *destroyed = true;

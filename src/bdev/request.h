@@ -41,7 +41,7 @@ enum class Status : uint8_t {
 inline constexpr size_t status_count = 11;
 std::string_view name_of(Status status);
 
-struct Request {
+struct Request {  // NOLINT(cppcoreguidelines-pro-type-member-init): module_data is raw memory
     Op op = Op::read;
     bool fua = false;                // write, write_zeroes: on stable storage before it is done
     Status status = Status::success; // set when it is done

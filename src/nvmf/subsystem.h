@@ -45,7 +45,7 @@ public:
     };
     struct Listener {
         TransportId address;
-        Transport* transport;
+        Transport* transport = nullptr;
     };
 
     Subsystem(Target& target, SubsystemIdentity identity) : target_(target), identity_(std::move(identity)) {}

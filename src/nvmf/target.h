@@ -121,9 +121,9 @@ public:
 
 private:
     struct ControllerEntry {
-        Subsystem* subsystem;
-        PollGroup* group;
-        uint16_t cntlid;
+        Subsystem* subsystem = nullptr;
+        PollGroup* group = nullptr;
+        uint16_t cntlid = 0;
         HostIdentity host;
         TransportId listener;
         bool is_ending = false;

@@ -57,10 +57,10 @@ struct EnumNames;
 
 template <class P, class T>
 struct Field {
-    const char* name;
-    T P::* member;
-    const char* text;
-    bool is_required;
+    const char* name = "";
+    T P::* member = nullptr;
+    const char* text = "";
+    bool is_required = false;
     const char* old_name = nullptr;
 
     // Taken too, with a note in the description: a name that was used earlier.
@@ -122,13 +122,13 @@ struct Type {
     Kind kind;
     size_t size_bytes = 0;                // integers and enums
     const char* name = "";                // "u32"; empty for arrays
-    std::span<const Name> names = {};     // enums
+    std::span<const Name> names;          // enums
     const Type* element = nullptr;        // arrays, with the next four
     void (*clear)(void* array) = nullptr;
     void* (*append)(void* array) = nullptr;
     size_t (*count)(const void* array) = nullptr;
     const void* (*at)(const void* array, size_t index) = nullptr;
-    std::span<const FieldInfo> fields = {};   // objects, with the next
+    std::span<const FieldInfo> fields;        // objects, with the next
     const void* (*defaults)() = nullptr;      // a default-constructed one
 };
 

@@ -41,7 +41,7 @@ struct MethodSpec {
     std::string name;
     std::string text;
     States states = runtime;
-    std::vector<std::string> aliases = {};  // earlier names: taken, with one warning in the log each
+    std::vector<std::string> aliases;  // earlier names: taken, with one warning in the log each
     std::string result = "true";
 };
 
@@ -89,7 +89,7 @@ private:
     uint32_t calls_running_ = 0;
     std::map<std::string, std::unique_ptr<Method>, std::less<>> methods_;
     struct Alias {
-        Method* method;
+        Method* method = nullptr;
         bool warned = false;
     };
     std::map<std::string, Alias, std::less<>> aliases_;

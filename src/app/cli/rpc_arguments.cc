@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "rpc/json.h"
 
@@ -41,15 +42,14 @@ Result<Json> typed_value(const std::string& text, const std::string& type, const
     if (is_integer(type)) {
         const bool is_hex = text.starts_with("0x") || text.starts_with("0X");
         if (is_hex) {
-            try {
-                size_t used = 0;
-                const uint64_t value = std::stoull(text, &used, 16);
-                if (used == text.size()) return Json(value);
-            } catch (const std::exception&) {
-            }
+            uint64_t value = 0;
+            const char* const end = text.data() + text.size();
+            const auto [rest, error] = std::from_chars(text.data() + 2, end, value, 16);
+            if (error != std::errc{} || rest != end) return wrong("a whole number is wanted");
+            return Json(value);
         }
         auto parsed = parse_json(text);
-        if (is_hex || !parsed || !parsed->is_number_integer()) return wrong("a whole number is wanted");
+        if (!parsed || !parsed->is_number_integer()) return wrong("a whole number is wanted");
         return std::move(*parsed);
     }
     if (type.starts_with('[')) {  // the whole of it as JSON, or one element of it

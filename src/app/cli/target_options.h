@@ -40,10 +40,10 @@ Result<void> apply_transport_id(std::string_view text, TargetOptions& options);
 // What a Controller needs. Missing host names are those that nvme-cli keeps in /etc/nvme, or else made from the
 // machine's identity. A missing subsystem is the discovery service if `default_subnqn` says so.
 // Errors: invalid_argument, with what to write instead.
-Result<nvme_host::ControllerOptions> controller_options(const TargetOptions& options, env::Environment& environment,
+Result<nvme_host::ControllerOptions> controller_options(const TargetOptions& given, env::Environment& environment,
                                                         std::string_view default_subnqn);
 
 // Prints "weft: message" and, where it is known, what to do about it. Returns the exit code.
-int report(const Error& error, const TargetOptions& options);
+int report(const Error& error, const TargetOptions& given);
 
 }  // namespace weft::cli

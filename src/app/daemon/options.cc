@@ -72,24 +72,23 @@ Result<void> set_cpus(DaemonOptions& options, const std::string& mask, const std
     return {};
 }
 
-}  // namespace
-
-CommandLine parse_command_line(int argc, const char* const* argv) {
-    CommandLine line;
-    DaemonOptions& options = line.options;
-    CLI::App app{"weftd: exports block devices over NVMe/TCP from polled reactors that sleep when idle", "weftd"};
-    app.footer(footer);
-    app.get_formatter()->column_width(34);
+// What CLI11 fills besides the options themselves.
+struct Texts {
     std::string mask;
     std::string lcores;
     std::string config;
     uint64_t spin_us = 200;
-    app.add_option("-m,--cpumask", mask, "CPUs to run reactors on: a hexadecimal mask (0x3) or a list ([0,2-3])");
-    app.add_option("--lcores", lcores, "The same as a list without brackets (0,2-3)");
+    bool is_silent = false;
+    std::vector<std::string> ignored;  // options without effect that were given, with the reason
+};
+
+void declare(CLI::App& app, DaemonOptions& options, Texts& texts) {
+    app.add_option("-m,--cpumask", texts.mask, "CPUs to run reactors on: a hexadecimal mask (0x3) or a list ([0,2-3])");
+    app.add_option("--lcores", texts.lcores, "The same as a list without brackets (0,2-3)");
     app.add_option("-r,--rpc-socket", options.rpc_addresses,
                    std::string("Where to listen for JSON-RPC: a path, or address:port; may be repeated (default ") +
                        default_rpc_path + ")");
-    app.add_option("-c,--config,--json", config, "JSON configuration to load at start");
+    app.add_option("-c,--config,--json", texts.config, "JSON configuration to load at start");
     app.add_flag("--json-ignore-init-errors", options.ignores_config_errors, "Go on when an entry of it fails");
     app.add_flag("--wait-for-rpc", options.waits_for_rpc, "Start nothing until framework_start_init is called");
     app.add_flag("--no-rpc-server", [&options](int64_t) { options.has_rpc_server = false; }, "Open no RPC socket");
@@ -97,7 +96,7 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
                    "Comma-separated methods that may be called; others are hidden");
     app.add_option("-L,--logflag", options.log_flags,
                    "Let a component talk (all, nvmf, nvmf_tcp, ...); may be repeated");
-    app.add_option("--spin-us", spin_us, "Microseconds a reactor stays awake after its last I/O command")
+    app.add_option("--spin-us", texts.spin_us, "Microseconds a reactor stays awake after its last I/O command")
         ->check(CLI::Range(uint64_t{0}, uint64_t{10'000'000}))
         ->capture_default_str();
     app.add_flag("--no-pin", [&options](int64_t) { options.pin = false; }, "Do not pin reactors to their CPUs");
@@ -108,11 +107,12 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
         ->check(CLI::Range(1, 1 << 20))
         ->capture_default_str();
     app.add_flag("--rpc-reference", options.prints_reference, "Print the reference of all RPC methods and leave");
-    bool is_silent = false;
-    app.add_flag("--silence-noticelog", is_silent, "Print warnings and errors only");
+    app.add_flag("--silence-noticelog", texts.is_silent, "Print warnings and errors only");
     app.set_version_flag("-v,--version", std::string("Weft v") + version_text);
+}
 
-    std::vector<std::string> ignored;
+// Options of the field's targets that have no meaning here.
+void declare_accepted(CLI::App& app, std::vector<std::string>& ignored) {
     for (const Accepted& option : accepted) {
         const std::string note =
             std::string(option.names).substr(0, std::string(option.names).find(',')) + ": " + option.why;
@@ -127,6 +127,19 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
                 ->group("Accepted and without effect");
         }
     }
+}
+
+}  // namespace
+
+CommandLine parse_command_line(int argc, const char* const* argv) {
+    CommandLine line;
+    DaemonOptions& options = line.options;
+    CLI::App app{"weftd: exports block devices over NVMe/TCP from polled reactors that sleep when idle", "weftd"};
+    app.footer(footer);
+    app.get_formatter()->column_width(34);
+    Texts texts;
+    declare(app, options, texts);
+    declare_accepted(app, texts.ignored);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -134,15 +147,15 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
         if (*line.exit_status != 0) line.exit_status = 1;
         return line;
     }
-    options.config_file = config;
-    options.spin = spin_us * env::ns_per_us;
-    if (is_silent) log::set_print_level(log::Level::warning);
-    if (auto done = set_cpus(options, mask, lcores); !done) {
+    options.config_file = texts.config;
+    options.spin = texts.spin_us * env::ns_per_us;
+    if (texts.is_silent) log::set_print_level(log::Level::warning);
+    if (auto done = set_cpus(options, texts.mask, texts.lcores); !done) {
         std::cerr << "weftd: " << done.error().message << "\n";
         line.exit_status = 1;
         return line;
     }
-    for (const std::string& note : ignored) WEFT_NOTICELOG("option {}; it changes nothing here", note);
+    for (const std::string& note : texts.ignored) WEFT_NOTICELOG("option {}; it changes nothing here", note);
     if (options.rpc_addresses.empty()) options.rpc_addresses = {default_rpc_path};
     return line;
 }

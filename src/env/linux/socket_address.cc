@@ -27,7 +27,7 @@ SocketAddress wrap(const T& kind, size_t size = sizeof(T)) {
 
 template <class T>
 T unwrap(const SocketAddress& address) {
-    T kind;
+    T kind{};
     std::memcpy(&kind, &address.storage, sizeof(T));
     return kind;
 }

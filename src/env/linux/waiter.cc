@@ -54,6 +54,7 @@ public:
 
     size_t wait(TimeNs deadline, std::span<Ready> ready) override {
         WEFT_ASSERT(!ready.empty());
+        // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init): take() fills what is looked at
         std::array<epoll_event, events_max> events;
         // What does not fit is reported by the next call: epoll goes round its list of ready ones.
         const size_t count = take(deadline, std::span(events).first(std::min(ready.size(), events_max)));
