@@ -110,7 +110,8 @@ case_two_hosts() {
     t add "$NQN" 1 Disk0
     connect "$NQN" --hostnqn="${HOSTNQN}1" --hostid="${HOSTID}1"
     # nvme-cli 2.3 refuses a second connection to an address, whoever asks; the kernel does not
-    echo "transport=tcp,traddr=$ADDR,trsvcid=$TARGET_PORT,nqn=$NQN,hostnqn=${HOSTNQN}2,hostid=${HOSTID}2" >/dev/nvme-fabrics
+    printf '%s' "transport=tcp,traddr=$ADDR,trsvcid=$TARGET_PORT,nqn=$NQN,hostnqn=${HOSTNQN}2,hostid=${HOSTID}2," \
+        keep_alive_tmo=30 >/dev/nvme-fabrics
     wait_for 20 host_disk "${HOSTNQN}1"
     a=$DISK
     wait_for 20 host_disk "${HOSTNQN}2"

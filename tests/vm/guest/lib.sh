@@ -18,8 +18,9 @@ not() { ! "$@"; }
 
 # Connections ---------------------------------------------------------------
 
+# An emulated machine on a busy host may not come to its Keep Alive for some seconds; a case of its own tests that.
 connect() { # NQN [nvme connect's options...]
-    nvme connect -t tcp -a "$ADDR" -s "$TARGET_PORT" -n "$@"
+    nvme connect -t tcp -a "$ADDR" -s "$TARGET_PORT" --keep-alive-tmo=30 -n "$@"
 }
 
 controllers() { # NQN [HOSTNQN]: names of the controllers connected to it, e.g. nvme0
