@@ -36,7 +36,8 @@ public:
     virtual Result<void> resize(uint64_t size_bytes) = 0;
     [[nodiscard]] virtual bool is_block_device() const = 0;
     [[nodiscard]] virtual bool is_direct() const = 0;
-    // Reads and writes are copies from memory to memory (tmpfs): they wait for no device.
+    // Reads and writes are copies from memory to memory (tmpfs): they wait for no device, unless the system has
+    // swapped the pages out.
     [[nodiscard]] virtual bool is_in_memory() const { return false; }
     // What memory, offsets and lengths must be aligned to when direct; 1 otherwise. A power of two.
     [[nodiscard]] virtual uint32_t alignment_bytes() const = 0;

@@ -67,6 +67,10 @@ public:
     virtual Transfer receive(MutableBytes into) = 0;
     // Sends from the front of `from` (at most 1024 pieces are looked at).
     virtual Transfer send(std::span<const iovec> from) = 0;
+    // Sends `head` as send() does and then `body`, which the system need not copy: the peer may be given what this
+    // memory holds by the time it is read there, long after the call. Neither is empty. The bytes of both count. A
+    // system without a way for it copies.
+    virtual Transfer send_in_place(Bytes head, Bytes body);
     // Ends our direction (FIN) after what was sent; receiving goes on.
     virtual void shutdown_send() = 0;
     // The outcome of connect(), asked once the stream is writable. Errors: connection_refused, not_found (no such

@@ -37,6 +37,7 @@ bool Controller::drop_event_request(uint16_t cid) {
     if (dropped == async_requests_.end()) return false;
     Request& request = **dropped;
     async_requests_.erase(dropped);
+    // As if its connection were gone: it is released, and no completion is sent.
     request.move(RequestEvent::connection_lost);
     complete(request, status::success);
     return true;

@@ -20,8 +20,8 @@ struct CreateTransport {
     std::optional<uint16_t> max_io_qpairs_per_ctrlr;
     std::optional<uint32_t> in_capsule_data_size, max_io_size, io_unit_size, max_aq_depth, num_shared_buffers,
         buf_cache_size, iobuf_small_cache_size, iobuf_large_cache_size;
-    std::optional<bool> zcopy, no_srq, c2h_success, dif_insert_or_strip, no_wr_batching, disable_mappable_bar0,
-        disable_adaptive_irq, disable_shadow_doorbells, disable_command_passthru;
+    std::optional<bool> zcopy, zero_copy_reads, no_srq, c2h_success, dif_insert_or_strip, no_wr_batching,
+        disable_mappable_bar0, disable_adaptive_irq, disable_shadow_doorbells, disable_command_passthru;
     std::optional<int32_t> num_cqe, acceptor_backlog;
     std::optional<uint32_t> max_srq_depth, sock_priority, abort_timeout_sec, acceptor_poll_rate, ack_timeout,
         data_wr_pool_size, min_kato, association_timeout, handshake_timeout_ms;
@@ -48,6 +48,9 @@ struct CreateTransport {
             rpc::optional("iobuf_small_cache_size", &P::iobuf_small_cache_size, "Accepted; has no meaning here"),
             rpc::optional("iobuf_large_cache_size", &P::iobuf_large_cache_size, "Accepted; has no meaning here"),
             rpc::optional("zcopy", &P::zcopy, "Accepted: reads of a RAM disk are sent without a copy anyway"),
+            rpc::optional("zero_copy_reads", &P::zero_copy_reads,
+                          "Send reads of 64 KiB and more of a RAM disk by reference (default false): a block that is "
+                          "written at the same time may be torn in the answer. Not with data digests"),
             rpc::optional("num_cqe", &P::num_cqe, "RDMA only"),
             rpc::optional("max_srq_depth", &P::max_srq_depth, "RDMA only"),
             rpc::optional("no_srq", &P::no_srq, "RDMA only"),
@@ -98,6 +101,7 @@ Result<TransportOptions> options_of(const CreateTransport& params) {
     set(options.num_shared_buffers, params.num_shared_buffers);
     if (params.buf_cache_size) options.buf_cache_size = params.buf_cache_size;
     set(options.zcopy, params.zcopy);
+    set(options.zero_copy_reads, params.zero_copy_reads);
     set(options.c2h_success, params.c2h_success);
     set(options.dif_insert_or_strip, params.dif_insert_or_strip);
     set(options.sock_priority, params.sock_priority);
@@ -128,6 +132,7 @@ Json to_json(const TransportOptions& options) {
     if (options.buf_cache_size) json["buf_cache_size"] = *options.buf_cache_size;
     json.update(Json{{"dif_insert_or_strip", options.dif_insert_or_strip},
                      {"zcopy", options.zcopy},
+                     {"zero_copy_reads", options.zero_copy_reads},
                      {"c2h_success", options.c2h_success},
                      {"sock_priority", options.sock_priority},
                      {"abort_timeout_sec", options.abort_timeout_sec},

@@ -23,16 +23,19 @@ struct TransportOptions {
     bool c2h_success = true;
     bool dif_insert_or_strip = false;
     bool zcopy = false;
+    // Long reads of lent memory go out by reference (Stream::send_in_place): a block that is written while the host has
+    // not read the answer yet may be torn in it.
+    bool zero_copy_reads = false;
     uint32_t sock_priority = 0;
     uint32_t abort_timeout_sec = 1;
-    uint32_t ack_timeout = 0;        // ms, TCP_USER_TIMEOUT
-    uint16_t control_msg_num = 32;   // accepted and shown: control data never waits for buffers here
+    uint32_t ack_timeout = 0;  // ms, TCP_USER_TIMEOUT
+    uint16_t control_msg_num = 32;  // accepted and shown: control data never waits for buffers here
     uint32_t acceptor_poll_rate = 10000;  // µs; accepting is driven by events, this is only shown
     uint32_t acceptor_backlog = 512;
     bool disable_command_passthru = false;
     // A dead host should be noticed within the time it asked for; the field's 10 s would stretch most requests.
-    uint16_t kas = 10;               // keep-alive granularity, 100 ms units
-    uint32_t min_kato = 1000;        // ms
+    uint16_t kas = 10;  // keep-alive granularity, 100 ms units
+    uint32_t min_kato = 1000;  // ms
     uint32_t association_timeout = 120000;  // ms
     std::string congestion_control;  // of accepted sockets; "" leaves the system's
     uint32_t handshake_timeout_ms = 10000;

@@ -129,6 +129,7 @@ TEST_P(RandomIo, ReadsWhatWasWritten) {
     options.in_capsule_data_size = (seed & 8) != 0 ? 8192 : 4096;
     options.io_unit_size = (seed & 16) != 0 ? 8192 : 131072;
     options.num_shared_buffers = (seed & 32) != 0 ? 32 : 511;
+    options.zero_copy_reads = (seed & 2) != 0;
     rig.run(rig.export_device(ram_disk(shape.reactors > 1), options));
     rig.run_on_host(0, random_io(rig, shape, 60));
     rig.run_for(env::ns_per_s);

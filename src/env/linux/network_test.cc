@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <numeric>
 
 #include "env/linux/clock.h"
@@ -129,6 +130,50 @@ TEST_P(NetworkTest, BlocksWhenThePeerDoesNotReadAndGoesOnWhenItDoes) {
     }
     EXPECT_EQ(received, sent);
     EXPECT_NE(wait_for(*client_, Events::writable), 0u);
+}
+
+// Again and again until the socket is full, and what it did not take copied behind it: all arrives, once and in order.
+TEST_P(NetworkTest, SendsMemoryInPlace) {
+    make_connection();
+    std::string head = "head";
+    std::string body(size_t{3} << 20, '\0');  // more than the pipe between holds
+    for (size_t at = 0; at < body.size(); ++at) body[at] = static_cast<char>(at * 31 >> 7);
+    std::string expected;
+    Transfer sent;
+    do {
+        sent = client_->send_in_place(bytes_of(head), bytes_of(body));
+        expected += (head + body).substr(0, sent.bytes);
+    } while (sent.state == Transfer::State::done && sent.bytes == head.size() + body.size());
+    ASSERT_NE(sent.state, Transfer::State::failed);
+
+    std::string received;
+    std::vector<std::byte> buffer(1 << 20);
+    const auto receive = [&] {
+        while (received.size() < expected.size()) {
+            ASSERT_NE(wait_for(*server_, Events::readable), 0u);
+            received.append(reinterpret_cast<const char*>(buffer.data()), server_->receive(buffer).bytes);
+        }
+    };
+    receive();
+    ASSERT_NE(wait_for(*client_, Events::writable), 0u);
+    EXPECT_EQ(send_text(*client_, "rest").bytes, 4u);
+    expected += "rest";
+    receive();
+    EXPECT_TRUE(received == expected);
+}
+
+TEST_P(NetworkTest, SendingInPlaceToAPeerThatIsGoneFailsWithoutASignal) {
+    std::signal(SIGPIPE, SIG_IGN);
+    make_connection();
+    server_.reset();
+    EXPECT_NE(wait_for(*client_, Events::readable), 0u);
+    const std::string body(1 << 20, 'x');
+    Transfer transfer;
+    for (int at = 0; at < 10 && transfer.state != Transfer::State::failed; ++at) {
+        transfer = client_->send_in_place(bytes_of(body).first(1), bytes_of(body));
+        wait_for(*client_, Events::readable);
+    }
+    EXPECT_EQ(transfer.state, Transfer::State::failed);
 }
 
 TEST_P(NetworkTest, EndsOneDirectionAtATime) {

@@ -20,6 +20,8 @@ public:
     [[nodiscard]] int descriptor() const override { return socket_.get(); }
     Transfer receive(MutableBytes into) override;
     Transfer send(std::span<const iovec> from) override;
+    // Through a pipe of the calling OS thread. SIGPIPE must be ignored (signals.h): splice(2) knows no MSG_NOSIGNAL.
+    Transfer send_in_place(Bytes head, Bytes body) override;
     void shutdown_send() override;
     Result<void> connected() override;
     Result<void> configure(const SocketOptions& options) override {

@@ -73,6 +73,13 @@ private:
         buffer,  // the command at hand waits for buffers for its in-capsule data
     };
 
+    // Of one call to the system.
+    enum class Outcome : uint8_t {
+        sent,     // all that it was given
+        stopped,  // the socket takes no more for now, or the connection is closed
+        held_up,  // a request cannot be sent in this turn
+    };
+
     uint32_t on_events(uint32_t events) override;
 
     // connection_receive.cc
@@ -102,9 +109,12 @@ private:
     // connection_send.cc
     void queue(TcpRequest& request);
     bool prepare_send(TcpRequest& request);
+    Outcome send_batch(TcpRequest& first);
+    [[nodiscard]] bool goes_in_place(const TcpRequest& request) const;
+    Outcome send_in_place(TcpRequest& request);
     bool borrow(TcpRequest& request);
     size_t append_pieces(const TcpRequest& request, std::span<iovec> pieces) const;
-    void settle(TcpRequest& first, size_t count, size_t bytes);
+    Outcome settle(TcpRequest& first, size_t count, size_t bytes, const env::Transfer& sent);
     void finish_sending(TcpRequest& request);
     void own_lent_data(TcpRequest& request);
     bool flush_control();
