@@ -55,7 +55,7 @@ public:
     std::optional<Violation> violation;
     bool is_silent = false;
     std::vector<std::byte> offending_header;
-    size_t whole_count = 0;  // data events that were is_whole
+    size_t complete_count = 0;  // data events that were is_complete
 
 private:
     void on_begin() {
@@ -64,7 +64,7 @@ private:
         WEFT_ASSERT(header.size() == std::to_integer<size_t>(header[2]));
         WEFT_ASSERT(receiver_.payload_left() == receiver_.payload_size());
         pdus.push_back({.type = receiver_.type(), .header = {header.begin(), header.end()}});
-        was_whole_ = false;
+        was_complete_ = false;
     }
     void on_data(const Event& event, Bytes before) {
         TracedPdu& pdu = pdus.back();
@@ -74,17 +74,17 @@ private:
         WEFT_ASSERT(event.offset == pdu.payload.size());
         pdu.payload.insert(pdu.payload.end(), event.data.begin(), event.data.end());
         WEFT_ASSERT(pdu.payload.size() + receiver_.payload_left() == receiver_.payload_size());
-        was_whole_ = event.is_whole;
-        if (event.is_whole) {
-            WEFT_ASSERT(event.data.size() == receiver_.payload_size());
-            ++whole_count;
+        was_complete_ = event.is_complete;
+        if (event.is_complete) {
+            WEFT_ASSERT(event.offset + event.data.size() == receiver_.payload_size());
+            ++complete_count;
         }
     }
     void on_end(const Event& event) {
         TracedPdu& pdu = pdus.back();
         WEFT_ASSERT(!pdu.is_ended && receiver_.payload_left() == 0);
         WEFT_ASSERT(pdu.payload.size() == receiver_.payload_size());
-        WEFT_ASSERT(!was_whole_ || event.digest_ok);
+        WEFT_ASSERT(!was_complete_ || event.digest_ok);
         WEFT_ASSERT(std::ranges::equal(receiver_.header(), pdu.header));
         pdu.is_ended = true;
         pdu.digest_ok = event.digest_ok;
@@ -105,7 +105,7 @@ private:
 
     PduReceiver& receiver_;
     Negotiated negotiated_;
-    bool was_whole_ = false;
+    bool was_complete_ = false;
 };
 
 }  // namespace weft::nvme::wire

@@ -176,7 +176,7 @@ Event PduReceiver::take_data(Bytes& input) {
             state_ = State::digest;
         }
     }
-    return {.kind = Event::Kind::data, .is_whole = is_verified && offset == 0, .offset = offset, .data = piece};
+    return {.kind = Event::Kind::data, .is_complete = is_verified, .offset = offset, .data = piece};
 }
 
 Event PduReceiver::take_digest(Bytes& input) {

@@ -36,9 +36,9 @@ struct Event {
     enum class Kind : uint8_t { need_more, begin, data, end, violation, violation_silent };
 
     Kind kind = Kind::need_more;
-    // data: the span is the PDU's entire payload, and its digest, if one is due, has come and is right.
-    // So it may be used at once, without waiting for end.
-    bool is_whole = false;
+    // data: with this span the PDU's payload is complete, and its digest, if one is due, has come and is right. So it
+    // may be used at once, without waiting for end. At offset 0 the span is the entire payload.
+    bool is_complete = false;
     // end: the data digest, if one was due, was right. A wrong one is not fatal: the command fails with
     // Transient Transport Error (NVMe/TCP 1.0, 3.5.2).
     bool digest_ok = true;
@@ -108,12 +108,12 @@ private:
     End end_;
     State state_ = State::header;
     bool is_initialized_ = false;  // ICReq or ICResp has come
-    bool is_digest_ok_ = true;     // of the current PDU's data
-    uint32_t carried_ = 0;         // bytes of a header, or of a data digest, that is not whole yet
-    uint32_t header_size_ = 0;     // of header()
+    bool is_digest_ok_ = true;  // of the current PDU's data
+    uint32_t carried_ = 0;  // bytes of a header, or of a data digest, that is not whole yet
+    uint32_t header_size_ = 0;  // of header()
     uint32_t padding_left_ = 0;
     uint32_t data_left_ = 0;
-    uint32_t crc_ = 0;             // of the data so far
+    uint32_t crc_ = 0;  // of the data so far
     const PduRule* rule_ = nullptr;  // of the PDU whose header is coming, once its type is known
     PduLayout layout_;
     Negotiated negotiated_;

@@ -141,7 +141,7 @@ TEST_P(EveryFraming, TellsWhatWasSent) {
     EXPECT_TRUE(receiver.is_between_pdus());
     const auto with_payload =
         std::ranges::count_if(stream_.expected, [](const TracedPdu& pdu) { return !pdu.payload.empty(); });
-    EXPECT_EQ(trace.whole_count, static_cast<size_t>(with_payload));
+    EXPECT_EQ(trace.complete_count, static_cast<size_t>(with_payload));
 }
 
 TEST_P(EveryFraming, TellsTheSameForPiecesOfAnySize) {
@@ -201,18 +201,18 @@ TEST_F(CapsuleInPieces, PointsIntoTheInput) {
     const Event data = next(input);
     EXPECT_EQ(data.kind, Event::Kind::data);
     EXPECT_EQ(data.data.data(), stream.bytes.data() + 72);
-    EXPECT_TRUE(data.is_whole);
+    EXPECT_TRUE(data.is_complete);
     EXPECT_TRUE(input.empty());  // the digest is taken with the data that it proves
     EXPECT_EQ(next(input).kind, Event::Kind::end);
     EXPECT_EQ(next(input).kind, Event::Kind::need_more);
 }
 
-TEST_F(CapsuleInPieces, IsNotWholeBeforeItsDigestHasCome) {
+TEST_F(CapsuleInPieces, IsNotCompleteBeforeItsDigestHasCome) {
     Bytes input = Bytes(stream.bytes).first(stream.bytes.size() - 1);
     next(input);
     const Event data = next(input);
     EXPECT_EQ(data.data.size(), 64u);
-    EXPECT_FALSE(data.is_whole);
+    EXPECT_FALSE(data.is_complete);
     EXPECT_EQ(receiver.payload_left(), 0u);
     EXPECT_EQ(next(input).kind, Event::Kind::need_more);
     input = Bytes(stream.bytes).last(1);
@@ -221,15 +221,15 @@ TEST_F(CapsuleInPieces, IsNotWholeBeforeItsDigestHasCome) {
     EXPECT_TRUE(end.digest_ok);
 }
 
-TEST_F(CapsuleInPieces, IsNotWholeWhenDataCameBefore) {
+TEST_F(CapsuleInPieces, IsCompleteWithItsLastPiece) {
     Bytes input = Bytes(stream.bytes).first(72 + 1);
     next(input);
-    EXPECT_FALSE(next(input).is_whole);
+    EXPECT_FALSE(next(input).is_complete);
     EXPECT_EQ(receiver.payload_left(), 63u);
     input = Bytes(stream.bytes).subspan(72 + 1);
     const Event data = next(input);
     EXPECT_EQ(data.offset, 1u);
-    EXPECT_FALSE(data.is_whole);
+    EXPECT_TRUE(data.is_complete);
     EXPECT_TRUE(next(input).digest_ok);
 }
 
@@ -243,7 +243,7 @@ TEST_F(CapsuleInPieces, GoesOnAfterAWrongDataDigest) {
         PduTrace trace(initialized(fresh, negotiated_of(framing)));
         trace.feed_in_pieces(stream.bytes, size);
         EXPECT_FALSE(trace.violation);
-        EXPECT_EQ(trace.whole_count, 0u);
+        EXPECT_EQ(trace.complete_count, 0u);
         ASSERT_EQ(trace.pdus, stream.expected);
     }
 }

@@ -98,7 +98,7 @@ private:
     [[nodiscard]] bool has_outstanding_cid(uint16_t cid) const;
     bool gives_up_event_request(uint16_t cid);
     void place_in_capsule_data(TcpRequest& request, uint32_t payload_bytes, Bytes rest);
-    static void use_received(TcpRequest& request, Bytes data);
+    static void use_received(TcpRequest& request, uint32_t offset, Bytes data);
     void copy_in(TcpRequest& request, uint32_t offset, Bytes data);
     bool get_buffers(TcpRequest& request, uint32_t bytes);
     void receive_into_buffers(TcpRequest& request);

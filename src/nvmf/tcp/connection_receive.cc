@@ -230,7 +230,7 @@ void Connection::take_data(const Event& event) {
     TcpRequest* request = rx_request_;
     if (request == nullptr || !request->refusal.is_success()) return;
     if (rx_inline_) {
-        if (event.is_whole) use_received(*request, event.data);
+        if (event.is_complete) use_received(*request, 0, event.data);
         return;  // or else the digest was wrong: end_pdu() says so
     }
     if (request->direction != TransferDirection::host_to_controller) return;
@@ -238,19 +238,27 @@ void Connection::take_data(const Event& event) {
         request->refusal = stream(*request, event.data);
         return;
     }
-    // All of it at once, its digest verified: the buffers are not needed after all.
-    const bool is_all = event.is_whole && event.data.size() == request->data_bytes;
-    if (is_all && request->source == DataSource::buffers && takes_received_data(*request)) {
-        return use_received(*request, event.data);
+    // The last of it, all verified: the buffers are not needed for this piece after all.
+    const uint32_t offset = rx_offset_ + event.offset;
+    const bool is_last = event.is_complete && offset + event.data.size() == request->data_bytes;
+    if (is_last && request->source == DataSource::buffers && takes_received_data(*request)) {
+        return use_received(*request, offset, event.data);
     }
-    copy_in(*request, rx_offset_ + event.offset, event.data);
+    copy_in(*request, offset, event.data);
 }
 
-// The device takes the data from where it was received, at the end of this PDU.
-void Connection::use_received(TcpRequest& request, Bytes data) {
+// The device takes the last of the data from where it was received, at the end of this PDU; what came before it is in
+// the request's buffers.
+void Connection::use_received(TcpRequest& request, uint32_t offset, Bytes data) {
     request.source = DataSource::received;
-    request.iov[0] = {.iov_base = const_cast<std::byte*>(data.data()), .iov_len = request.data_bytes};
-    request.iov_count = 1;
+    uint8_t count = 0;
+    for (size_t before = offset; before > 0; ++count) {
+        iovec& piece = request.iov[count];
+        piece.iov_len = std::min(piece.iov_len, before);
+        before -= piece.iov_len;
+    }
+    request.iov[count] = {.iov_base = const_cast<std::byte*>(data.data()), .iov_len = request.data_bytes - offset};
+    request.iov_count = count + 1;
 }
 
 // Copies `data` to `offset` of the command's data; what the command does not need is dropped.
