@@ -13,6 +13,7 @@
 
 #include "base/bytes.h"
 #include "base/intrusive_list.h"
+#include "base/probe.h"
 #include "bdev/request.h"
 #include "memory/buffer_pool.h"
 #include "nvme/command.h"
@@ -66,7 +67,11 @@ struct Request {
 
     [[nodiscard]] RequestState state() const { return state_; }
     // The only assignment to the state.
-    void move(RequestEvent event) { state_ = next_state(state_, event); }
+    void move(RequestEvent event) {
+        const RequestState from = state_;
+        state_ = next_state(state_, event);
+        WEFT_PROBE(request_state, this, static_cast<uint8_t>(from), static_cast<uint8_t>(state_), command.opcode);
+    }
 
     [[nodiscard]] std::span<const iovec> data() const { return std::span(iov).first(iov_count); }
     // Control data, data_bytes long.

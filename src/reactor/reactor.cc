@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "base/probe.h"
 
 namespace weft {
 
@@ -127,6 +128,7 @@ void Reactor::account(env::TimeNs duration, uint32_t work) {
         for (const auto& thread : threads_) thread->stats_.idle_ns += duration;
         return;
     }
+    WEFT_PROBE(turn, options_.cpu, work, duration);
     busy_ns_.store(busy_ns_.load(std::memory_order_relaxed) + duration, std::memory_order_relaxed);
     for (const auto& thread : threads_) {
         const env::TimeNs share = duration * std::min(thread->turn_work_, work) / work;

@@ -15,6 +15,7 @@
 #include "reactor/message.h"
 #include "reactor/poller.h"
 #include "reactor/timer.h"
+#include "reactor/work_statistics.h"
 
 namespace weft {
 
@@ -50,6 +51,7 @@ public:
     // The rest is for the thread itself.
     TimerHeap& timers() { return timers_; }
     [[nodiscard]] const ThreadStats& stats() const { return stats_; }
+    WorkStatistics& work() { return data_work_; }
     using PollerList = IntrusiveList<Poller, &Poller::link>;
     [[nodiscard]] const PollerList& active_pollers() const { return active_pollers_; }
     [[nodiscard]] const PollerList& timed_pollers() const { return timed_pollers_; }
@@ -81,6 +83,7 @@ private:
     TimerHeap timers_;
     Channels channels_;
     ThreadStats stats_;
+    WorkStatistics data_work_;
     uint32_t turn_work_ = 0;
 };
 

@@ -63,15 +63,17 @@ void MallocChannel::unlend(uint64_t lba, uint64_t blocks) {
 Progress MallocChannel::start(Request& request) {
     switch (request.op) {
         case Op::read:
+            thread().work().count(Work::copy, bytes_of(request));
             return copy_out(request, [](MutableBytes data, const std::byte* disk) {
                 std::memcpy(data.data(), disk, data.size());
                 return true;
             });
         case Op::compare:
+            thread().work().count(Work::compare, bytes_of(request));
             return copy_out(request, [](MutableBytes data, const std::byte* disk) {
                 return std::memcmp(data.data(), disk, data.size()) == 0;
             });
-        case Op::write: return write(request);
+        case Op::write: thread().work().count(Work::copy, bytes_of(request)); return write(request);
         case Op::flush: return Progress::done;
         case Op::unmap:
         case Op::write_zeroes: return start_zeroing(request);
@@ -149,6 +151,7 @@ uint64_t MallocChannel::zero(uint64_t offset, uint64_t bytes) {
         locks_.unlock_exclusive(range);
         done += step;
     }
+    thread().work().count(Work::fill, bytes);
     return bytes;
 }
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "base/probe.h"
 #include "bdev/device.h"
 #include "nvmf/connect.h"
 #include "nvmf/controller.h"
@@ -35,7 +36,9 @@ void on_buffers_granted(BufferWaiter& waiter) {
 uint32_t Connection::receive() {
     if (is_stalled() || is_closing()) return 0;
     const MutableBytes buffer = group_.receive_buffer();
+    WEFT_PROBE(receive_begin, uid());
     const env::Transfer got = stream_->receive(buffer);
+    WEFT_PROBE(receive_end, uid(), got.bytes);
     switch (got.state) {
         case env::Transfer::State::would_block: return 0;
         case env::Transfer::State::end: close("the host closed the connection"); return 1;
@@ -279,6 +282,8 @@ void Connection::copy_in(TcpRequest& request, uint32_t offset, Bytes data) {
 }
 
 void Connection::end_pdu(bool digest_ok) {
+    const uint32_t payload_bytes = receiver_.payload_size();
+    if (framing_.data_digest && payload_bytes > 0) group().thread().work().count(Work::crc32c, payload_bytes);
     switch (receiver_.type()) {
         case PduType::ic_req: end_ic_req(); break;
         case PduType::capsule_cmd: end_command(digest_ok); break;

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/crc32c.h"
+#include "base/probe.h"
 #include "bdev/device.h"
 #include "nvmf/io_commands.h"
 #include "nvmf/tcp/connection.h"
@@ -97,6 +98,7 @@ bool Connection::prepare_send(TcpRequest& request) {
             crc = crc32c_update(crc, Bytes(static_cast<const std::byte*>(piece.iov_base), piece.iov_len));
         }
         store(tail, le32(crc32c_finish(crc)));
+        group().thread().work().count(Work::crc32c, request.data_bytes);
         request.tail_bytes = nvme::wire::digest_size;
     }
     if (!is_success) {
@@ -183,7 +185,10 @@ Connection::Outcome Connection::send_batch(TcpRequest& first) {
         ++count;
     }
     if (count == 0) return Outcome::held_up;
-    const Outcome outcome = settle(first, count, bytes, stream_->send(pieces.first(piece_count)));
+    WEFT_PROBE(send_begin, uid(), count, bytes);
+    const env::Transfer sent = stream_->send(pieces.first(piece_count));
+    WEFT_PROBE(send_end, uid(), sent.bytes);
+    const Outcome outcome = settle(first, count, bytes, sent);
     return outcome == Outcome::sent && is_held_up ? Outcome::held_up : outcome;
 }
 
@@ -196,10 +201,12 @@ bool Connection::goes_in_place(const TcpRequest& request) const {
 Connection::Outcome Connection::send_in_place(TcpRequest& request) {
     if (!prepare_send(request)) return Outcome::held_up;
     if (request.source != DataSource::lent) return send_batch(request);  // there was none to borrow
-    const iovec body = request.iov[0];
-    const env::Transfer sent = stream_->send_in_place(Bytes(request.head).first(request.head_bytes),
-                                                      {static_cast<const std::byte*>(body.iov_base), body.iov_len});
-    return settle(request, 1, request.head_bytes + request.payload_bytes, sent);
+    const Bytes head = Bytes(request.head).first(request.head_bytes);
+    const Bytes body(static_cast<const std::byte*>(request.iov[0].iov_base), request.iov[0].iov_len);
+    WEFT_PROBE(send_begin, uid(), size_t{1}, head.size() + body.size());
+    const env::Transfer sent = stream_->send_in_place(head, body);
+    WEFT_PROBE(send_end, uid(), sent.bytes);
+    return settle(request, 1, head.size() + body.size(), sent);
 }
 
 // The system was given `bytes` of the `count` requests from `first` on and took what `sent` says: finishes those that
