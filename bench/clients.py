@@ -16,6 +16,7 @@ class Load:
     connections: int = 1
     digests: bool = False
     nsid: int = 1
+    rate: int = 0          # commands a second in all; 0: as fast as it goes
 
 
 class ClientError(Exception):
@@ -48,6 +49,8 @@ class WeftPerf:
             command.append("--discard")
         if load.digests:
             command += ["--hdgst", "--ddgst"]
+        if load.rate:
+            command += ["--rate", str(load.rate)]
         said = json.loads(output(command))
         latency = said["latency"]
         return {"iops": said["iops"], "mean_us": latency["mean_us"], "p50_us": latency["p50_us"],

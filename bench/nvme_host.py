@@ -16,7 +16,6 @@ DATA_IN_CAPSULE, DATA_BY_TRANSPORT = 0x01, 0x5A  # types of SGL descriptors
 LAST_AND_SUCCESS = 0x0C
 NO_FLOW_CONTROL = 0x04  # of the submission queue; then data can end a read without a response of its own
 BLOCK = 4096
-POLLS_MAX = 10_000_000  # some ten seconds
 
 
 class HostError(Exception):
@@ -62,19 +61,6 @@ class Queue:
             raise HostError(f"a command ended with PDU type {response[0]}, status {status >> 1:#x}")
         return result
 
-    def never_sleep(self):
-        """From here on it polls its socket: what a read takes is the target's, and the network's."""
-        self.socket.setblocking(False)
-
-    def read_block(self, block=0):
-        self.socket.send(_read_command(block))
-        self._receive_block()
-
-    def poll(self):
-        """Looks whether something came, as a host that polls does while it waits."""
-        with contextlib.suppress(BlockingIOError):
-            self.socket.recv(1, socket.MSG_PEEK)
-
     def read_burst(self, count):
         """So many reads at once, as a host at work has them."""
         self.socket.sendall(b"".join(_read_command(block) for block in range(count)))
@@ -89,15 +75,9 @@ class Queue:
             raise HostError("a read's data came without its success")
 
     def _receive(self, size):
-        received, misses = bytearray(), 0
+        received = bytearray()
         while len(received) < size:
-            try:
-                piece = self.socket.recv(size - len(received))
-            except BlockingIOError:
-                misses += 1
-                if misses > POLLS_MAX:
-                    raise HostError("the target does not answer") from None
-                continue
+            piece = self.socket.recv(size - len(received))
             if not piece:
                 raise HostError("the target closed the connection")
             received += piece

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 
+from clients import Load
 from nvme_host import Host, HostError, hosts
 from targets import ADDRESS, BLOCK, NQN, TargetError, free_port, listen_address
 
@@ -60,42 +61,21 @@ def _keep_alive(connected, seconds):
 # Silence ------------------------------------------------------------------------------------------------------
 
 
-def first_after_silence(commands, arguments, silence=1):
-    """Microseconds of a 4 KiB read: one after another, and the first after a second without any.
+def first_after_silence(commands, arguments):
+    """Microseconds of a 4 KiB read: one after another, and one a second; medians.
 
-    The client polls its socket through the silence, on a CPU of its own, so that what is added is the target's.
+    The client polls through the silence, on a CPU of its own, so that what is added is the target's, and what caches
+    forget in a second, its own too.
     """
     results = {}
     for name in commands.names():
-        with _target(commands, name) as target, hosts(target.port, 1) as (host,), _pinned(arguments.client_cpu):
-            queue = host.queues[0]
-            queue.never_sleep()
-            at_once = [_read_us(queue, number) for number in range(2000)]
-            after = []
-            for number in range(2 * arguments.repeat):
-                end = time.perf_counter() + silence
-                while time.perf_counter() < end:
-                    queue.poll()
-                after.append(_read_us(queue, number))
-            results[name] = {"at_once_us": statistics.median(at_once), "first_us": statistics.median(after),
-                             "added_us": statistics.median(after) - statistics.median(at_once), "runs": after}
+        with _target(commands, name) as target:
+            def median_us(rate, seconds, target=target):
+                load = Load("randread", BLOCK, 1, rate=rate)
+                return commands.filler.run(load, target.port, seconds)["p50_us"]
+            at_once, first = median_us(0, 1), median_us(1, 3 * arguments.repeat)
+            results[name] = {"at_once_us": at_once, "first_us": first, "added_us": first - at_once}
     return results
-
-
-def _read_us(queue, number):
-    begin = time.perf_counter()
-    queue.read_block(number * 7919 % (DISK_MIB * 256))
-    return (time.perf_counter() - begin) * 1e6
-
-
-@contextlib.contextmanager
-def _pinned(cpu):
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {cpu} if cpu in before else before)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
 
 
 # Memory -------------------------------------------------------------------------------------------------------

@@ -82,7 +82,7 @@ public:
     // Takes any number; those the system has no room for wait inside. Nothing may be in flight at the end of the
     // queue.
     virtual void submit(FileOperation& operation) = 0;
-    // Hands what was submitted to the system: one call a turn.
+    // Hands what was submitted to the system, as far as submit() has not: one call a turn.
     virtual void flush() = 0;
     // Runs `done` of what has finished; returns how many.
     virtual uint32_t reap() = 0;

@@ -75,6 +75,9 @@ void FileRing::submit(FileOperation& operation) {
         return;
     }
     waiting_.push_back(operation);
+    // A device begins with the first while the turn goes on: a disk that answers in batches was a fifth faster so. What
+    // the page cache answers goes together at the end of the turn.
+    if (operation.file->is_direct()) flush();
 }
 
 bool FileRing::arm() {
