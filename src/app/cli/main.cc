@@ -7,13 +7,21 @@
 #include <vector>
 
 #include "app/cli/subcommand.h"
+#include "app/pages/pages.h"
+#include "app/pages/version.h"
 
 namespace {
+
+// Completes the methods of the server that runs.
+constexpr const char* rpc_methods = R"shell(_weft_more() {
+    [[ $1 == rpc ]] && mapfile -t COMPREPLY < <(compgen -W "$(weft rpc 2>/dev/null)" -- "$2")
+}
+)shell";
 
 int run(int argc, char** argv) {
     using weft::cli::Subcommand;
     CLI::App app("Weft: the NVMe/TCP host, load generator and remote control of the storage target weftd", "weft");
-    app.set_version_flag("--version", "weft 0.1.0");
+    app.set_version_flag("--version", std::string("weft ") + weft::app::version_text);
     app.set_help_all_flag("--help-all", "Help of all subcommands");
     app.require_subcommand(1);
     app.footer("`weft SUBCOMMAND --help` says more.");
@@ -28,6 +36,11 @@ int run(int argc, char** argv) {
     declared.reserve(subcommands.size());
     for (const auto& subcommand : subcommands) declared.emplace_back(subcommand->declare(app), subcommand.get());
 
+    weft::app::add_page_option(app, {.name = "weft",
+                                     .section = 1,
+                                     .version = weft::app::version_text,
+                                     .see_also = "\\fBweftd\\fR(8)",
+                                     .bash_more = rpc_methods});
     CLI11_PARSE(app, argc, argv);
     for (const auto& [parsed, subcommand] : declared) {
         if (parsed->parsed()) return subcommand->run();

@@ -4,7 +4,7 @@
 
 #include <charconv>
 
-#include "app/daemon/version.h"
+#include "app/pages/version.h"
 #include "base/log.h"
 #include "bdev/bdev_rpc.h"
 #include "bdev_modules/file/file_rpc.h"

@@ -4,7 +4,7 @@
 #include <csignal>
 
 #include "app/daemon/daemon.h"
-#include "app/daemon/version.h"
+#include "app/pages/version.h"
 #include "rpc/json.h"
 
 namespace weft::app {

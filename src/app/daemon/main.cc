@@ -8,8 +8,10 @@
 
 #include "app/daemon/daemon.h"
 #include "app/daemon/options.h"
+#include "app/daemon/watchdog.h"
 #include "base/log.h"
 #include "env/linux/os_thread.h"
+#include "env/linux/service.h"
 #include "env/linux/signals.h"
 #include "reactor/runtime.h"
 
@@ -19,7 +21,7 @@ namespace {
 // Ends the program in order: once when asked to, and only after a start that is under way has come to its end.
 class Life {
 public:
-    Life(Daemon& daemon, Reactor& control) : daemon_(daemon), control_(control) {}
+    Life(Daemon& daemon, Reactor& control) : daemon_(daemon), control_(control), watchdog_(daemon.runtime()) {}
 
     Task<void> start() {
         Result<void> done = co_await daemon_.start();
@@ -30,7 +32,12 @@ public:
             control_.stop();
             co_return;
         }
-        if (is_stop_wanted_) co_await end();
+        if (is_stop_wanted_) {
+            co_await end();
+            co_return;
+        }
+        env::tell_service_manager("READY=1");
+        watchdog_.start();
     }
     void request_stop() {
         if (is_stop_wanted_) return;
@@ -42,11 +49,14 @@ public:
 private:
     Task<void> end() {
         co_await yield();
+        env::tell_service_manager("STOPPING=1");
+        co_await watchdog_.stop();
         co_await daemon_.stop();
         control_.stop();
     }
     Daemon& daemon_;
     Reactor& control_;
+    Watchdog watchdog_;
     bool is_started_ = false;
     bool is_stop_wanted_ = false;
 };

@@ -4,7 +4,8 @@
 #include <algorithm>
 #include <iostream>
 
-#include "app/daemon/version.h"
+#include "app/pages/pages.h"
+#include "app/pages/version.h"
 #include "base/log.h"
 #include "env/linux/os_thread.h"
 #include "reactor/cpu_set.h"
@@ -140,6 +141,8 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
     Texts texts;
     declare(app, options, texts);
     declare_accepted(app, texts.ignored);
+    add_page_option(
+        app, {.name = "weftd", .section = 8, .version = version_text, .see_also = "\\fBweft\\fR(1)", .bash_more = ""});
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
