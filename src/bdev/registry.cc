@@ -55,6 +55,7 @@ Result<Device*> Registry::add(std::unique_ptr<Device> device) {
         return fail(Errc::already_exists, fmt::format("bdev {} already exists", log::quoted(name)));
     }
     devices_.push_back(std::move(device));
+    changed(names.front());
     return devices_.back().get();
 }
 
@@ -96,7 +97,10 @@ Task<void> Registry::tell(Device* device, Event event) {
     }
 }
 
-void Registry::notify_resized(Device& device) { spawn(tell(&device, Event::resized)); }
+void Registry::notify_resized(Device& device) {
+    changed(device.name());
+    spawn(tell(&device, Event::resized));
+}
 
 Task<Result<void>> Registry::remove(std::string name) {
     Device* device = find(name);
@@ -108,7 +112,9 @@ Task<Result<void>> Registry::remove(std::string name) {
     }
     co_await yield();  // the last figures of its channels arrive
     co_await device->close();
+    const std::string own_name = device->name();  // `name` may be an alias
     std::erase_if(devices_, [device](const auto& owned) { return owned.get() == device; });
+    changed(own_name);
     co_return Result<void>{};
 }
 
