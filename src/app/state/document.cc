@@ -186,6 +186,14 @@ const std::string* Document::find(const rpc::ConfigKey& key) const {
     return at == entries_.end() ? nullptr : &at->second.text;
 }
 
+Json Document::entry(const rpc::ConfigKey& key) const {
+    const std::string* text = find(key);
+    if (text == nullptr) return {};
+    auto value = parse_json(*text, state_json_limits);
+    WEFT_ASSERT(value.has_value());
+    return std::move(*value);
+}
+
 std::vector<const std::pair<const rpc::ConfigKey, Document::Entry>*> Document::sorted() const {
     std::vector<const std::pair<const rpc::ConfigKey, Entry>*> list;
     list.reserve(entries_.size());

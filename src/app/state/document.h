@@ -40,6 +40,8 @@ public:
     [[nodiscard]] size_t size() const { return entries_.size(); }
     // One line; nullptr when there is none.
     [[nodiscard]] const std::string* find(const rpc::ConfigKey& key) const;
+    // Null when there is none.
+    [[nodiscard]] Json entry(const rpc::ConfigKey& key) const;
     // In the order in which they can be applied.
     [[nodiscard]] std::vector<rpc::ConfigKey> keys() const;
     [[nodiscard]] std::vector<rpc::ConfigCall> calls() const;
