@@ -88,9 +88,10 @@ Task<Result<void>> Subsystem::stop() {
     }
     co_await resume_on(target_.thread());
     while (!listeners_.empty()) {
-        listeners_.back().transport->stop_listening(listeners_.back().address);
-        target_.config_changed(listener_key(nqn(), listeners_.back().address));
+        const TransportId address = listeners_.back().address;
+        listeners_.back().transport->stop_listening(address);
         listeners_.pop_back();
+        target_.config_changed(listener_key(nqn(), address));
     }
     state_ = SubsystemState::inactive;
     co_return Result<void>{};

@@ -247,7 +247,7 @@ class Run:
         self.models = [Model(index, ports[index * 2:index * 2 + 2], work) for index in range(CLIENTS)]
         self.unanswered = [None] * CLIENTS  # what the last call of each would have done
         self.identities, self.calls, self.kills, self.undecided, self.done = {}, 0, 0, 0, 0
-        self.process = None
+        self.process, self.failure, self.seconds_a_call = None, None, 0.003
 
     def start(self):
         with open(os.path.join(self.work, "log"), "ab") as log:
@@ -321,23 +321,20 @@ class Run:
             self.kill()
             return
         self.check(self.connect())
-        if self.calls == 0:
-            self.connect().call("nvmf_get_transports") or self.connect().call("nvmf_create_transport", {"trtype": "TCP"})
+        if self.calls == 0 and not self.connect().call("nvmf_get_transports"):
+            self.connect().call("nvmf_create_transport", {"trtype": "TCP"})
         clients = [threading.Thread(target=self.client, args=(index, self.chance.random())) for index in range(CLIENTS)]
         for thread in clients:
             thread.start()
-        time.sleep(self.chance.uniform(0, 2 * self.options.calls / self.options.kills * self.pace()))
+        begin, before = time.monotonic(), self.calls
+        time.sleep(self.chance.uniform(0, 2 * self.options.calls / self.options.kills * self.seconds_a_call))
         self.kill()
+        if self.calls > before:  # so that the calls are spread over the kills on any machine
+            seconds = (time.monotonic() - begin) / (self.calls - before)
+            self.seconds_a_call = 0.9 * self.seconds_a_call + 0.1 * min(seconds, 0.1)
         for thread in clients:
             thread.join()
         assert not self.failure, self.failure
-
-    failure = None
-    started, slept = 0, 0.02
-
-    def pace(self):
-        """Seconds a call takes, so that the calls are spread over the kills."""
-        return 0.003
 
     def run(self):
         while self.kills < self.options.kills or self.calls < self.options.calls:

@@ -150,7 +150,7 @@ const std::map<std::string, Case> cases = {
       {"{" + nqn + R"(,"allow_any_host":true})", "{" + nqn + R"(,"allow_any_host":false})",
        "{" + discovery + R"(,"allow_any_host":false})", "{" + discovery + R"(,"allow_any_host":true})"}}},
 };
-// They change what is kept, not what runs: e2e and daemon_state_test have them.
+// One changes what is kept, not what runs, the other is made of the methods above: tests/e2e/state.sh has both.
 const std::set<std::string> of_the_state = {"weft_forget_missing", "weft_apply_config"};
 
 class ConfigRoundTripTest : public testing::Test {

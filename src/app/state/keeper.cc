@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "bdev/bdev_rpc.h"
 #include "nvmf/config_keys.h"
@@ -38,18 +40,22 @@ Result<void> Keeper::read(const std::vector<std::string>& payloads) {
 }
 
 void Keeper::touched(rpc::ConfigKey key) {
-    if (!is_restoring_ && !is_closed_) touched_.insert(std::move(key));
+    if (is_restoring_ || is_closed_) return;
+    const bool went = entry_(key).is_null();
+    Touch& touch = touched_[std::move(key)];
+    touch.order = ++touches_;
+    touch.went |= went;
 }
 
 std::string Keeper::collect() {
+    std::vector<std::pair<rpc::ConfigKey, Touch>> list(touched_.begin(), touched_.end());
+    touched_.clear();
+    std::ranges::sort(list, {}, [](const auto& touched) { return touched.second.order; });
     Change change;
-    for (const rpc::ConfigKey& key : std::exchange(touched_, {})) {
+    for (const auto& [key, touch] : list) {
         const Json entry = entry_(key);
-        if (entry.is_null()) {
-            if (document_.erase(key)) change.erase(key);
-        } else if (document_.put(key, entry)) {
-            change.put(*document_.find(key));
-        }
+        if ((entry.is_null() || touch.went) && document_.erase(key)) change.erase(key);
+        if (!entry.is_null() && document_.put(key, entry)) change.put(*document_.find(key));
     }
     return change.empty() ? std::string() : change.to_text();
 }
@@ -74,7 +80,7 @@ Task<rpc::Response> Keeper::change(std::string method, Task<rpc::Response> call)
         response.emplace(co_await call);
         if (is_closed_) co_return std::move(*response);
         // What is set without a room that reports it is named as the method that sets it.
-        if (method == bdev::options_kind || method == nvmf::max_subsystems_kind) touched_.insert({method, "", ""});
+        if (method == bdev::options_kind || method == nvmf::max_subsystems_kind) touched({method, "", ""});
         if (const std::string payload = collect(); !payload.empty()) store_->append(payload);
         // Also when nothing changed: "exists already" may speak of a change that is not on the medium yet.
         number = store_->last_taken();
@@ -96,8 +102,8 @@ Task<Result<void>> Keeper::keep_as_one(Task<Result<void>> work, bool is_anew) {
         if (is_anew) document_ = std::move(before);
         co_return done;
     }
-    touched_.insert({bdev::options_kind, "", ""});
-    touched_.insert({nvmf::max_subsystems_kind, "", ""});
+    touched({bdev::options_kind, "", ""});
+    touched({nvmf::max_subsystems_kind, "", ""});
     const std::string payload = collect();
     if (is_anew) {
         auto aside = co_await store_->set_aside("replaced");
@@ -152,7 +158,7 @@ std::vector<rpc::ConfigKey> Keeper::missing() const {
 }
 
 void Keeper::forget_missing() {
-    for (rpc::ConfigKey& key : missing()) touched_.insert(std::move(key));
+    for (rpc::ConfigKey& key : missing()) touched(std::move(key));
 }
 
 Task<void> Keeper::close() {

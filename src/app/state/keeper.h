@@ -7,8 +7,8 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -73,7 +73,12 @@ private:
     const Entry entry_;
     std::unique_ptr<Store> store_;
     Document document_;
-    std::set<rpc::ConfigKey> touched_;
+    struct Touch {
+        uint64_t order = 0;  // of the last time
+        bool went = false;  // it was not there at one of them: what is there now is another, and comes last
+    };
+    std::map<rpc::ConfigKey, Touch> touched_;
+    uint64_t touches_ = 0;
     AsyncMutex changing_;
     bool is_restoring_ = false;
     bool is_closed_ = false;

@@ -339,6 +339,32 @@ TEST_F(KeeperTest, ManyCallsAsOneAreOneEntryOrNone) {
     EXPECT_EQ(after_restart(), (Things{{"a", 0}, {"b", 0}, {"old", 1}}));
 }
 
+// Devices are listed in the order in which they came; one that is made anew is the last.
+TEST_F(KeeperTest, TheOrderInWhichThingsCameIsKept) {
+    Toy toy(world_, {});
+    const auto names_of = [](const Document& document) {
+        std::string names;
+        for (const rpc::ConfigKey& key : document.keys()) names += key.object;
+        return names;
+    };
+    EXPECT_TRUE(toy.keep_as_one(toy.create_all({"b", "c", "a"}, false), false));
+    EXPECT_EQ(names_of(toy.keeper->document()), "bca");
+    EXPECT_TRUE(toy.create("b", 5));  // changed, not made anew
+    EXPECT_EQ(names_of(toy.keeper->document()), "bca");
+    const auto anew = [](Toy& self) -> Task<Result<void>> {
+        const Json params{{"name", "b"}};
+        EXPECT_TRUE(co_await self.methods.call("bdev_null_delete", params, rpc::CallOf::change));
+        EXPECT_TRUE(co_await self.methods.call("bdev_null_create", params, rpc::CallOf::change));
+        co_return Result<void>{};
+    };
+    EXPECT_TRUE(toy.keep_as_one(anew(toy), false));
+    EXPECT_EQ(names_of(toy.keeper->document()), "cab");
+    kill(toy);
+    Toy again(world_, {});
+    EXPECT_EQ(names_of(again.keeper->document()), "cab");
+    kill(again);
+}
+
 TEST_F(KeeperTest, BeginningAnewReplacesTheStateOnlyWhenItSucceeds) {
     {
         Toy toy(world_, {});
