@@ -161,6 +161,8 @@ check "also in the state" start --state "$work/second"
 same "as it was"
 refused "what save_config does not write is refused" "save_config writes no such method" apply <(echo '{"subsystems":[{"subsystem":"x","config":[{"method":"spdk_kill_instance","params":{"sig_name":"SIGKILL"}}]}]}')
 refused "a file that is none is refused" "JSON|JSON" apply "$work/log"
+"$bin/weft" rpc -s "$sock" bdev_null_create '{"name":"\u001b]0;owned\u0007\u009b2J","block_size":512,"num_blocks":8}' >/dev/null
+check "a name cannot command the terminal" bash -c "! '$bin/weft' apply -s '$sock' '$work/wanted.json' --dry-run | grep -qP '[\x00-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]'"
 check "it stops" stop
 
 # Twenty kills at random moments; `crash.py` alone makes two hundred.

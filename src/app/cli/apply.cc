@@ -8,7 +8,6 @@
 #include "app/cli/rpc_address.h"
 #include "app/cli/session.h"
 #include "app/cli/subcommand.h"
-#include "base/log.h"
 #include "rpc/client.h"
 #include "rpc/json.h"
 
@@ -19,6 +18,22 @@ namespace {
 constexpr size_t file_bytes_max = size_t{64} << 20;
 // A server takes requests of 1 MiB; what is larger it must read itself.
 constexpr size_t sent_bytes_max = 1'000'000;
+
+// What a target says, without the bytes that command a terminal: C0, DEL, and C1 in UTF-8. Names may hold any.
+std::string printable(std::string_view text) {
+    std::string clean;
+    for (size_t at = 0; at < text.size(); ++at) {
+        const auto byte = static_cast<unsigned char>(text[at]);
+        const auto next = static_cast<unsigned char>(at + 1 < text.size() ? text[at + 1] : 0);
+        if (byte < 0x20 || byte == 0x7F || (byte == 0xC2 && next >= 0x80 && next < 0xA0)) {
+            clean += fmt::format("\\x{:02x}", byte);
+            if (byte == 0xC2) clean += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[++at]));
+        } else {
+            clean += text[at];
+        }
+    }
+    return clean;
+}
 
 class Apply final : public Subcommand {
 public:
@@ -43,7 +58,7 @@ public:
 
 private:
     static int report(const std::string& message) {
-        fmt::print(stderr, "weft: {}\n", log::quoted(message, 4096));
+        fmt::print(stderr, "weft: {}\n", printable(message));
         return exit_failed;
     }
 
@@ -73,7 +88,7 @@ private:
         if (!changes.is_array()) return report("the server's answer is none of weft_apply_config");
         for (const Json& change : changes) {
             const std::string text = change.is_object() ? change.value("text", "") : "";
-            fmt::print("{}\n", text);
+            fmt::print("{}\n", printable(text));
         }
         if (changes.empty()) {
             fmt::print("nothing to do\n");

@@ -135,6 +135,9 @@ Result<rpc::ConfigKey> key_of(const Json& entry) {
         return fail(Errc::invalid_argument, "an entry has no \"method\"");
     }
     const auto& method = named->get_ref<const std::string&>();
+    const auto params = entry.find("params");
+    if (entry.size() > (params == entry.end() ? 1U : 2U)) return refuse(method, "only \"params\" may stand beside it");
+    if (params != entry.end() && !params->is_object()) return refuse(method, "\"params\" must be an object");
     const Names names(entry, method);
     if (method == bdev::options_kind || method == nvmf::max_subsystems_kind) return rpc::ConfigKey{method, "", ""};
     if (makes_bdev(method)) return key_from(names.text("name"), bdev::bdev_key);
@@ -293,7 +296,10 @@ Result<void> apply_change(std::string_view text, Document& document) {
     }
     for (const auto& [key, entry] : items) {
         if (entry != nullptr) {
-            document.put(key, *entry);
+            // In the order of members in which a file is read.
+            Json ordered{{"method", entry->at("method")}};
+            if (entry->contains("params")) ordered["params"] = entry->at("params");
+            document.put(key, ordered);
         } else {
             document.erase(key);
         }

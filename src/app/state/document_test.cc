@@ -107,6 +107,8 @@ TEST(Document, RefusesWhatSaveConfigDoesNotWrite) {
         R"({"method":"bdev_null_delete","params":{"name":"A"}})",
         R"({"method":"bdev_null_create"})",
         R"({"method":"bdev_null_create","params":[]})",
+        R"({"method":"bdev_null_create","params":{"name":"A"},"other":1})",
+        R"({"method":"bdev_set_options","params":1})",
         R"({"method":"bdev_null_create","params":{"name":7}})",
         R"({"method":"bdev_null_create","params":{"name":""}})",
         R"({"method":"nvmf_create_subsystem","params":{"nqn":"discovery"}})",
