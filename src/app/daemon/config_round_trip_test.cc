@@ -273,6 +273,35 @@ TEST_P(ConfigRoundTripOf, TheStateDirectoryMakesTheSameAgain) {
     EXPECT_EQ(saved_by(how), saved);
 }
 
+// A client that waits can mend what is wrong and start the framework again.
+TEST_F(ConfigRoundTripTest, AStateThatCannotBeRestoredIsTriedAgain) {
+    DaemonOptions how = options(true);
+    std::string saved;
+    {
+        Daemon daemon(world_.runtime(), how);
+        ASSERT_TRUE(world_.run(daemon.start()));
+        for (const Call& made :
+             {null_device, Call{"bdev_aio_create", R"({"name":"A","filename":"DIR/1"})"}, subsystem, ns}) {
+            expect(daemon, made);
+        }
+        saved = save(daemon);
+        stop(daemon);
+    }
+    how.waits_for_rpc = true;
+    std::filesystem::rename(folder_ / "1", folder_ / "away");
+    Daemon daemon(world_.runtime(), how);
+    ASSERT_TRUE(world_.run(daemon.start()));
+    const rpc::Response refused = call(daemon, {"framework_start_init", "{}"});
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.error().message.find("bdev_aio_create"), std::string::npos) << refused.error().message;
+    EXPECT_EQ(daemon.target(), nullptr);
+    expect(daemon, {"bdev_set_options", "{}"});  // changes are possible again, and take nothing out of the state
+    std::filesystem::rename(folder_ / "away", folder_ / "1");
+    expect(daemon, {"framework_start_init", "{}"});
+    EXPECT_EQ(save(daemon), saved);
+    stop(daemon);
+}
+
 std::vector<std::string> names_of_cases() {
     std::vector<std::string> names;
     for (const auto& [name, what] : cases) names.push_back(name);
