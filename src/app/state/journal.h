@@ -32,8 +32,8 @@ struct JournalContents {
     size_t entries_after_damage = 0;
 };
 
-// Views into `text`. Errors: protocol_error when it does not begin as a journal of this version does, or when not even
-// its first entry is complete, which is written with the file as a whole and so was no crash.
+// Views into `text`, which lives as long. Errors: protocol_error when it does not begin as a journal of this version
+// does, or when not even its first entry is complete, which is written with the file as a whole and so was no crash.
 Result<JournalContents> read_journal(std::string_view text);
 
 }  // namespace weft::state

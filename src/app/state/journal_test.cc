@@ -99,7 +99,8 @@ TEST(Journal, AnEntryThatIsThereTwiceIsSeen) {
 
 TEST(Journal, ZeroesAfterTheEndAreNoEntries) {
     const Sample sample;
-    const auto contents = read_journal(sample.text + std::string(4096, '\0'));
+    const std::string text = sample.text + std::string(4096, '\0');
+    const auto contents = read_journal(text);
     ASSERT_TRUE(contents);
     sample.expect_first(*contents, sample.payloads.size());
     EXPECT_EQ(contents->lost_bytes, 4096U);
