@@ -88,6 +88,7 @@ private:
     };
 
     Result<void> find_differences();
+    Result<void> find_addition(const Key& key);
     Result<void> find_change(const Key& key);
     // The call that does it without making the thing anew; an empty method when there is none.
     [[nodiscard]] Altered alter_in_place(const Key& key, const Json& before, const Json& after,
@@ -131,17 +132,19 @@ Result<void> Planner::find_differences() {
              fmt::format("- {}{}", describe(key), is_ram_disk(key) ? "; what it holds is lost" : ""));
     }
     for (const Key& key : wanted_.keys()) {
-        if (running_.find(key) != nullptr) {
-            WEFT_TRY(find_change(key));
-            continue;
-        }
-        if (is_option(key)) {
-            return cannot(key, "can only be set before the start: weftd --wait-for-rpc, or a configuration file (-c)");
-        }
-        Json entry = wanted_.entry(key);
-        note(Difference::Kind::added, key, fmt::format("+ {}: {}", describe(key), dump_json(params_of(entry))));
-        made_.emplace(key, std::move(entry));
+        const bool is_there = running_.find(key) != nullptr;
+        WEFT_TRY(is_there ? find_change(key) : find_addition(key));
     }
+    return {};
+}
+
+Result<void> Planner::find_addition(const Key& key) {
+    if (is_option(key)) {
+        return cannot(key, "can only be set before the start: weftd --wait-for-rpc, or a configuration file (-c)");
+    }
+    Json entry = wanted_.entry(key);
+    note(Difference::Kind::added, key, fmt::format("+ {}: {}", describe(key), dump_json(params_of(entry))));
+    made_.emplace(key, std::move(entry));
     return {};
 }
 
