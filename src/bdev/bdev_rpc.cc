@@ -104,9 +104,18 @@ Json describe(const Device& device) {
     return facts;
 }
 
+Json config_entry(const Registry& devices, const BdevOptions& options, const rpc::ConfigKey& key) {
+    if (key.kind == options_kind) return {{"method", options_kind}, {"params", rpc::encode_params(options)}};
+    const Device* device = key.kind == bdev_kind ? devices.find(key.object) : nullptr;
+    if (device == nullptr || device->name() != key.object) return {};  // an alias is no name
+    Json calls = Json::array();
+    device->write_config(calls);
+    return calls.empty() ? Json() : std::move(calls.front());
+}
+
 Json write_config(const Registry& devices, const BdevOptions& options) {
     Json calls = Json::array();
-    calls.push_back({{"method", "bdev_set_options"}, {"params", rpc::encode_params(options)}});
+    calls.push_back(config_entry(devices, options, {options_kind, "", ""}));
     for (const Device* device : devices.all()) device->write_config(calls);
     calls.push_back({{"method", "bdev_wait_for_examine"}});
     return calls;
@@ -128,7 +137,8 @@ void add_bdev_methods(rpc::Registry& methods, Registry& devices, BdevOptions& op
     methods.add<BdevOptions>({.name = "bdev_set_options",
                               .text = "Takes SPDK's options of the block layer",
                               .states = rpc::startup,
-                              .aliases = {"set_bdev_options"}},
+                              .aliases = {"set_bdev_options"},
+                              .changes_config = true},
                              [&options](BdevOptions params) -> Task<Result<Json>> {
                                  options = params;
                                  co_return Json(true);

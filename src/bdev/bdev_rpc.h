@@ -6,6 +6,7 @@
 
 #include "bdev/registry.h"
 #include "reactor/task.h"
+#include "rpc/config_key.h"
 #include "rpc/json_fwd.h"
 #include "rpc/registry.h"
 
@@ -36,6 +37,12 @@ void add_iostat_methods(rpc::Registry& methods, Registry& devices);
 
 // The calls that make all devices again: "config" of subsystem "bdev" in a configuration file.
 Json write_config(const Registry& devices, const BdevOptions& options);
+
+inline constexpr const char* options_kind = "bdev_set_options";
+inline constexpr const char* bdev_kind = "bdev";
+inline rpc::ConfigKey bdev_key(const std::string& name) { return {bdev_kind, name, ""}; }
+// The call of that name, as write_config() has it; null when there is no such device.
+Json config_entry(const Registry& devices, const BdevOptions& options, const rpc::ConfigKey& key);
 
 // What bdev_get_bdevs tells of a device.
 Json describe(const Device& device);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "base/assert.h"
 #include "base/log.h"
@@ -11,10 +12,16 @@ namespace weft::bdev {
 
 namespace {
 
-bool answers_to(const Device& device, std::string_view name) {
-    if (device.name() == name || std::ranges::find(device.aliases(), name) != device.aliases().end()) return true;
-    const auto uuid = Uuid::parse(name);
-    return uuid && *uuid == device.uuid();
+// A name as somebody gives it: looked for among thousands of devices, so its UUID is read once.
+struct GivenName {
+    explicit GivenName(std::string_view text) : name(text), uuid(Uuid::parse(text)) {}
+    std::string_view name;
+    std::optional<Uuid> uuid;
+};
+
+bool answers_to(const Device& device, const GivenName& given) {
+    return device.name() == given.name || std::ranges::find(device.aliases(), given.name) != device.aliases().end() ||
+           (given.uuid && *given.uuid == device.uuid());
 }
 
 }  // namespace
@@ -43,7 +50,8 @@ Result<void> Descriptor::claim(std::string holder) {
 Registry::~Registry() { WEFT_ASSERT(events_on_their_way_ == 0); }
 
 bool Registry::is_taken(std::string_view name) const {
-    return std::ranges::any_of(devices_, [name](const auto& device) { return answers_to(*device, name); });
+    const GivenName given(name);
+    return std::ranges::any_of(devices_, [&given](const auto& device) { return answers_to(*device, given); });
 }
 
 Result<Device*> Registry::add(std::unique_ptr<Device> device) {
@@ -55,12 +63,14 @@ Result<Device*> Registry::add(std::unique_ptr<Device> device) {
         return fail(Errc::already_exists, fmt::format("bdev {} already exists", log::quoted(name)));
     }
     devices_.push_back(std::move(device));
+    changed(names.front());
     return devices_.back().get();
 }
 
 Device* Registry::find(std::string_view name) const {
+    const GivenName given(name);
     const auto found = std::ranges::find_if(
-        devices_, [name](const auto& device) { return !device->removing_ && answers_to(*device, name); });
+        devices_, [&given](const auto& device) { return !device->removing_ && answers_to(*device, given); });
     return found == devices_.end() ? nullptr : found->get();
 }
 
@@ -96,7 +106,10 @@ Task<void> Registry::tell(Device* device, Event event) {
     }
 }
 
-void Registry::notify_resized(Device& device) { spawn(tell(&device, Event::resized)); }
+void Registry::notify_resized(Device& device) {
+    changed(device.name());
+    spawn(tell(&device, Event::resized));
+}
 
 Task<Result<void>> Registry::remove(std::string name) {
     Device* device = find(name);
@@ -108,7 +121,9 @@ Task<Result<void>> Registry::remove(std::string name) {
     }
     co_await yield();  // the last figures of its channels arrive
     co_await device->close();
+    const std::string own_name = device->name();  // `name` may be an alias
     std::erase_if(devices_, [device](const auto& owned) { return owned.get() == device; });
+    changed(own_name);
     co_return Result<void>{};
 }
 

@@ -67,8 +67,13 @@ public:
     Task<void> remove_all();
     // Tells the descriptors that block_count() changed.
     void notify_resized(Device& device);
+    // Told the name of each device that came, went or was resized, at once; may be empty.
+    std::function<void(const std::string& name)> on_change;
 
 private:
+    void changed(const std::string& name) const {
+        if (on_change) on_change(name);
+    }
     static constexpr env::TimeNs look_again_after = env::ns_per_ms;  // for what is in the way of a removal
     Task<void> tell(Device* device, Event event);
 

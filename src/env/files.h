@@ -34,6 +34,9 @@ public:
     // Asked of the system at each call, since files grow. Blocking: from an offload job.
     virtual Result<uint64_t> size_bytes() = 0;
     virtual Result<void> resize(uint64_t size_bytes) = 0;
+    // All of `contents` at `offset`, and on stable storage when it returns. After an error some of it may be there, and
+    // trying again proves nothing: the system may have dropped what it could not write. Blocking, as above.
+    virtual Result<void> write_durably(uint64_t offset, std::string_view contents) = 0;
     [[nodiscard]] virtual bool is_block_device() const = 0;
     [[nodiscard]] virtual bool is_direct() const = 0;
     // Reads and writes are copies from memory to memory (tmpfs): they wait for no device, unless the system has
@@ -52,16 +55,16 @@ struct FileOperation {
     enum class Kind : uint8_t {
         read,
         write,
-        sync_data,    // fdatasync
-        zero_range,   // the range reads as zero afterwards and stays allocated if it can
-        punch_hole,   // the range reads as zero afterwards and its space is given back
+        sync_data,  // fdatasync
+        zero_range,  // the range reads as zero afterwards and stays allocated if it can
+        punch_hole,  // the range reads as zero afterwards and its space is given back
     };
     Kind kind = Kind::read;
     bool sync = false;  // write: on stable storage before it is done (RWF_DSYNC)
     File* file = nullptr;
     std::span<const iovec> data;  // read, write; must live until done
     uint64_t offset = 0;
-    uint64_t length = 0;          // zero_range, punch_hole
+    uint64_t length = 0;  // zero_range, punch_hole
     void (*done)(FileOperation& operation) = nullptr;
 
     // The outcome. A short transfer is possible: bytes < asked, and 0 for a read at the end.
@@ -111,6 +114,10 @@ public:
     // Replaces the file as a whole: temporary file, fsync, rename, fsync of the folder.
     virtual Result<void> write_atomically(const std::string& path, std::string_view contents) = 0;
     virtual Result<void> remove(const std::string& path) = 0;
+    // Gives the file another name, in the place of what has that name; lasting: the folder is synced.
+    virtual Result<void> rename(const std::string& from, const std::string& to) = 0;
+    // Mode 0700, lasting. Well when it is there already. Errors: not_found when its parent is missing.
+    virtual Result<void> make_folder(const std::string& path) = 0;
 };
 
 }  // namespace weft::env

@@ -78,6 +78,29 @@ TEST_P(FilesTest, AnOpenFileOutlivesItsName) {
     EXPECT_EQ(code_of(files_.open(path, {})), Errc::not_found);
 }
 
+TEST_P(FilesTest, WritesDurablyWhereItIsTold) {
+    const std::string path = world_.path("file");
+    auto file = files_.open(path, {.create = true});
+    ASSERT_TRUE(file);
+    ASSERT_TRUE((*file)->write_durably(0, "hello"));
+    ASSERT_TRUE((*file)->write_durably(5, std::string(10'000, 'x')));
+    ASSERT_TRUE((*file)->write_durably(1, "a"));
+    ASSERT_TRUE((*file)->write_durably(10'005, ""));
+    EXPECT_EQ(files_.read_all(path, 20'000), "hallo" + std::string(10'000, 'x'));
+    auto reader = files_.open(path, {.read_only = true});
+    ASSERT_TRUE(reader);
+    EXPECT_FALSE((*reader)->write_durably(0, "x"));
+}
+
+TEST_P(FilesTest, ARenamedFileTakesThePlaceOfAnother) {
+    ASSERT_TRUE(files_.write_atomically(world_.path("a"), "one"));
+    ASSERT_TRUE(files_.write_atomically(world_.path("b"), "two"));
+    ASSERT_TRUE(files_.rename(world_.path("a"), world_.path("b")));
+    EXPECT_EQ(files_.read_all(world_.path("b"), 10), "one");
+    EXPECT_EQ(code_of(files_.open(world_.path("a"), {})), Errc::not_found);
+    EXPECT_EQ(code_of(files_.rename(world_.path("a"), world_.path("b"))), Errc::not_found);
+}
+
 INSTANTIATE_TEST_SUITE_P(Worlds, FilesTest, testing::Values(WorldKind{}, WorldKind{.seed = 1}), name_of_world);
 
 class LinuxFilesTest : public FilesTest {};
@@ -97,6 +120,18 @@ TEST_P(LinuxFilesTest, WritesForItsOwnerOnlyAndLeavesNothingBehind) {
     EXPECT_EQ(status.st_mode & 0777, 0600u);
     EXPECT_EQ(::access((path + ".tmp").c_str(), F_OK), -1);
     EXPECT_EQ(code_of(files_.write_atomically(world_.path("none/state"), "x")), Errc::not_found);
+}
+
+TEST_P(LinuxFilesTest, MakesAFolderForItsOwnerOnly) {
+    const std::string path = world_.path("folder");
+    ASSERT_TRUE(files_.make_folder(path));
+    struct stat status{};
+    ASSERT_EQ(stat(path.c_str(), &status), 0);
+    EXPECT_EQ(status.st_mode & 0777, 0700u);
+    EXPECT_TRUE(files_.make_folder(path));
+    EXPECT_EQ(code_of(files_.make_folder(world_.path("none/folder"))), Errc::not_found);
+    ASSERT_TRUE(files_.write_atomically(world_.path("file"), ""));
+    EXPECT_EQ(code_of(files_.make_folder(world_.path("file"))), Errc::already_exists);
 }
 
 TEST_P(LinuxFilesTest, TellsTheAlignmentOfDirectIo) {

@@ -4,12 +4,14 @@
 #include <optional>
 #include <string>
 
+#include "rpc/config_key.h"
 #include "rpc/json_fwd.h"
 #include "rpc/registry.h"
 
 namespace weft::nvmf {
 
 class Target;
+class Transport;
 
 // The target, which exists from the start-up of the framework on; and what is set before that.
 struct TargetHolder {
@@ -21,9 +23,11 @@ void add_transport_methods(rpc::Registry& registry, TargetHolder& holder);
 void add_target_methods(rpc::Registry& registry, TargetHolder& holder);
 void add_subsystem_methods(rpc::Registry& registry, TargetHolder& holder);
 void add_subsystem_query_methods(rpc::Registry& registry, TargetHolder& holder);
-// The transports alone, then all: the {method, params} entries that make the target's present configuration again.
-void write_transport_config(const Target& target, Json& entries);
-void write_config(const Target& target, Json& entries);
+// The {method, params} entries that make the target's present configuration again.
+void write_config(const TargetHolder& holder, Json& entries);
+// One of them (nvmf/config_keys.h), or null when there is nothing of that name.
+Json config_entry(const TargetHolder& holder, const rpc::ConfigKey& key);
+Json transport_entry(const Transport& transport);
 
 // The target named `tgt_name`, or the only one. Errors: no_such_device.
 Result<Target*> target_of(const TargetHolder& holder, const std::optional<std::string>& tgt_name);

@@ -1,4 +1,4 @@
-// Methods that tell about subsystems, and the target's part of save_config.
+// Methods that tell about subsystems.
 #include <fmt/format.h>
 
 #include "base/hex.h"
@@ -123,40 +123,6 @@ Task<Result<Json>> get_qpairs(Target& target, uint32_t subsystem_id) {
     co_return list;
 }
 
-void write_subsystem_config(const Subsystem& subsystem, Json& entries) {
-    const SubsystemIdentity& identity = subsystem.identity();
-    if (!identity.is_discovery) {
-        entries.push_back({{"method", "nvmf_create_subsystem"},
-                           {"params",
-                            {{"nqn", identity.nqn},
-                             {"allow_any_host", subsystem.allows_any_host()},
-                             {"serial_number", identity.serial_number},
-                             {"model_number", identity.model_number},
-                             {"max_namespaces", identity.max_namespaces},
-                             {"min_cntlid", identity.min_cntlid},
-                             {"max_cntlid", identity.max_cntlid}}}});
-    }
-    for (const std::string& host : subsystem.hosts()) {
-        entries.push_back({{"method", "nvmf_subsystem_add_host"}, {"params", {{"nqn", identity.nqn}, {"host", host}}}});
-    }
-    for (const auto& [nsid, ns] : subsystem.namespaces()) {
-        entries.push_back({{"method", "nvmf_subsystem_add_ns"},
-                           {"params",
-                            {{"nqn", identity.nqn},
-                             {"namespace",
-                              {{"nsid", nsid},
-                               {"bdev_name", ns.identity.bdev_name},
-                               {"nguid", upper_hex(ns.identity.nguid)},
-                               {"eui64", upper_hex(ns.identity.eui64)},
-                               {"uuid", ns.identity.uuid.to_string()},
-                               {"anagrpid", ns.identity.anagrpid}}}}}});
-    }
-    for (const auto& listener : subsystem.listeners()) {
-        entries.push_back({{"method", "nvmf_subsystem_add_listener"},
-                           {"params", {{"nqn", identity.nqn}, {"listen_address", to_json(listener.address)}}}});
-    }
-}
-
 }  // namespace
 
 void add_subsystem_query_methods(rpc::Registry& registry, TargetHolder& holder) {
@@ -198,11 +164,6 @@ void add_subsystem_query_methods(rpc::Registry& registry, TargetHolder& holder) 
                 list.push_back({{"address", to_json(listener.address)}});
             co_return list;
         });
-}
-
-void write_config(const Target& target, Json& entries) {
-    write_transport_config(target, entries);
-    for (const auto& [nqn, subsystem] : target.subsystems()) write_subsystem_config(*subsystem, entries);
 }
 
 }  // namespace weft::nvmf

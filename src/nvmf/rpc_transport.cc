@@ -156,15 +156,16 @@ struct GetTransports {
 }  // namespace
 
 void add_transport_methods(rpc::Registry& registry, TargetHolder& holder) {
-    registry.add<CreateTransport>({.name = "nvmf_create_transport", .text = "Starts a transport on every poll group"},
-                                  [&holder](CreateTransport params) -> Task<Result<Json>> {
-                                      auto target = target_of(holder, params.tgt_name);
-                                      if (!target) co_return std::unexpected(std::move(target).error());
-                                      auto options = options_of(params);
-                                      if (!options) co_return std::unexpected(std::move(options).error());
-                                      WEFT_CO_TRY(co_await (*target)->create_transport(std::move(*options)));
-                                      co_return Json(true);
-                                  });
+    registry.add<CreateTransport>(
+        {.name = "nvmf_create_transport", .text = "Starts a transport on every poll group", .changes_config = true},
+        [&holder](CreateTransport params) -> Task<Result<Json>> {
+            auto target = target_of(holder, params.tgt_name);
+            if (!target) co_return std::unexpected(std::move(target).error());
+            auto options = options_of(params);
+            if (!options) co_return std::unexpected(std::move(options).error());
+            WEFT_CO_TRY(co_await (*target)->create_transport(std::move(*options)));
+            co_return Json(true);
+        });
     registry.add<GetTransports>(
         {.name = "nvmf_get_transports", .text = "The transports and their effective options", .result = "array"},
         [&holder](GetTransports params) -> Task<Result<Json>> {
@@ -182,10 +183,15 @@ void add_transport_methods(rpc::Registry& registry, TargetHolder& holder) {
         });
 }
 
-void write_transport_config(const Target& target, Json& entries) {
-    for (const auto& transport : target.transports()) {
-        entries.push_back({{"method", "nvmf_create_transport"}, {"params", to_json(transport->options())}});
-    }
+// nvmf_get_transports has the field's shape; here is all that was set.
+Json transport_entry(const Transport& transport) {
+    const TransportOptions& options = transport.options();
+    Json params = to_json(options);
+    params.update(Json{{"acceptor_backlog", options.acceptor_backlog},
+                       {"acceptor_poll_rate", options.acceptor_poll_rate},
+                       {"association_timeout", options.association_timeout},
+                       {"handshake_timeout_ms", options.handshake_timeout_ms}});
+    return {{"method", "nvmf_create_transport"}, {"params", std::move(params)}};
 }
 
 }  // namespace weft::nvmf

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "bdev/device.h"
 #include "nvme/fabrics.h"
+#include "nvmf/config_keys.h"
 #include "nvmf/controller.h"
 #include "nvmf/log_flags.h"
 #include "nvmf/poll_group.h"
@@ -87,8 +88,10 @@ Task<Result<void>> Subsystem::stop() {
     }
     co_await resume_on(target_.thread());
     while (!listeners_.empty()) {
-        listeners_.back().transport->stop_listening(listeners_.back().address);
+        const TransportId address = listeners_.back().address;
+        listeners_.back().transport->stop_listening(address);
         listeners_.pop_back();
+        target_.config_changed(listener_key(nqn(), address));
     }
     state_ = SubsystemState::inactive;
     co_return Result<void>{};
@@ -242,6 +245,7 @@ Task<Result<uint32_t>> Subsystem::add_namespace(NamespaceOptions options) {
     co_await resume(0);
     if (!opened) co_return std::unexpected(std::move(opened).error());
     namespaces_.emplace(nsid, Namespace{std::move(*identity), std::move(*descriptor)});
+    target_.config_changed(namespace_key(nqn(), nsid));
     co_await tell_namespace_changed(nsid);
     co_return nsid;
 }
@@ -258,6 +262,7 @@ Task<Result<void>> Subsystem::remove_namespace(uint32_t nsid) {
     co_await resume(nsid);
     state_ = before;
     namespaces_.erase(nsid);
+    target_.config_changed(namespace_key(nqn(), nsid));
     co_await tell_namespace_changed(nsid);
     co_return Result<void>{};
 }
@@ -292,6 +297,7 @@ Task<Result<void>> Subsystem::add_listener(TransportId address, Transport& trans
     }
     WEFT_CO_TRY(transport.listen(address));
     listeners_.push_back({std::move(address), &transport});
+    target_.config_changed(listener_key(nqn(), listeners_.back().address));
     target_.discovery_changed();
     co_return Result<void>{};
 }
@@ -306,6 +312,7 @@ Task<Result<void>> Subsystem::remove_listener(TransportId address) {
     }
     found->transport->stop_listening(address);
     listeners_.erase(found);
+    target_.config_changed(listener_key(nqn(), address));
     target_.discovery_changed();
     // Hosts that came through it lose their controllers (NVMe-oF has no other way to tell them).
     const std::set<uint64_t> uids = controller_uids;
@@ -328,6 +335,7 @@ Task<Result<void>> Subsystem::add_host(std::string hostnqn) {
     if (!hosts_.insert(hostnqn).second) {
         co_return fail(Errc::already_exists, fmt::format("host {} is allowed already", hostnqn));
     }
+    target_.config_changed(host_key(nqn(), hostnqn));
     target_.discovery_changed();
     co_return Result<void>{};
 }
@@ -338,6 +346,7 @@ Task<Result<void>> Subsystem::remove_host(std::string hostnqn) {
     if (hosts_.erase(hostnqn) == 0) {
         co_return fail(Errc::not_found, fmt::format("host {} is not in the list of {}", hostnqn, nqn()));
     }
+    target_.config_changed(host_key(nqn(), hostnqn));
     target_.discovery_changed();
     if (!allow_any_host_) co_await end_controllers("its host may no longer use the subsystem", hostnqn);
     co_return Result<void>{};
@@ -347,6 +356,7 @@ Task<Result<void>> Subsystem::set_allow_any_host(bool allow) {
     const auto change = co_await begin_change();
     if (!change) co_return being_deleted(nqn());
     allow_any_host_ = allow;
+    target_.config_changed(subsystem_key(nqn()));
     target_.discovery_changed();
     co_return Result<void>{};
 }

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "nvme/ascii.h"
 #include "nvme/fabrics.h"
+#include "nvmf/config_keys.h"
 #include "nvmf/controller.h"
 #include "nvmf/log_flags.h"
 #include "nvmf/tcp/transport.h"
@@ -120,6 +121,7 @@ Task<Result<Subsystem*>> Target::create_subsystem(SubsystemOptions options) {
     subsystem.set_allow_any_host_at_start(options.allow_any_host);
     WEFT_CO_TRY(co_await subsystem.start());
     discovery_changed();
+    config_changed(subsystem_key(subsystem.nqn()));
     co_return &subsystem;
 }
 
@@ -129,6 +131,8 @@ Task<Result<void>> Target::delete_subsystem(std::string nqn) {
     WEFT_CO_TRY(co_await subsystem->stop());
     co_await subsystem->close_for_changes();
     last_cntlid_.erase(subsystem);
+    for (const std::string& host : subsystem->hosts()) config_changed(host_key(nqn, host));
+    config_changed(subsystem_key(nqn));
     subsystems_.erase(subsystems_.find(nqn));
     discovery_changed();
     co_return Result<void>{};
@@ -181,6 +185,7 @@ Task<Result<void>> Target::create_transport(TransportOptions options) {
         co_return std::unexpected(std::move(*error));
     }
     transports_.push_back(std::move(*transport));
+    config_changed(transport_key(transports_.back()->name()));
     co_return Result<void>{};
 }
 

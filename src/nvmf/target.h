@@ -2,6 +2,7 @@
 // poll groups. Start: create(), then start() makes a poll group on every data reactor and the discovery subsystem.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -16,6 +17,7 @@
 #include "nvmf/subsystem.h"
 #include "nvmf/transport.h"
 #include "reactor/runtime.h"
+#include "rpc/config_key.h"
 
 namespace weft::nvmf {
 
@@ -116,6 +118,11 @@ public:
     // Something that the discovery log shows has changed: counts the generation and tells discovery controllers.
     void discovery_changed();
     [[nodiscard]] uint64_t discovery_generation() const { return generation_; }
+    // Told each entry of the configuration that came, went or changed, at once; may be empty.
+    std::function<void(rpc::ConfigKey key)> on_config_change;
+    void config_changed(rpc::ConfigKey key) const {
+        if (on_config_change) on_config_change(std::move(key));
+    }
     // The log as `hostnqn` sees it, that reached us at `local`.
     [[nodiscard]] std::vector<std::byte> discovery_log(std::string_view hostnqn, const TransportId& local) const;
 

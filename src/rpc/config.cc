@@ -130,7 +130,8 @@ Task<Result<void>> Applier::run_one(ConfigCall& call) {
         WEFT_WARNLOG("configuration: {}: there is no such method; ignored", where);
         co_return Result<void>{};
     }
-    Response response = co_await registry_.call(call.method, std::move(call.params));
+    const CallOf caller = options_.is_within_change ? CallOf::change : CallOf::client;
+    Response response = co_await registry_.call(call.method, std::move(call.params), caller);
     if (response) co_return Result<void>{};
     Error error = to_error(std::move(response).error());
     error.message = fmt::format("configuration: {}: {}", where, error.message);
@@ -146,6 +147,8 @@ Result<std::vector<ConfigCall>> parse_config(std::string_view text) {
     if (!root) return fail(Errc::invalid_argument, "configuration: " + root.error().message);
     return ConfigReader().read(*root);
 }
+
+Result<std::vector<ConfigCall>> parse_config(Json& root) { return ConfigReader().read(root); }
 
 Task<Result<void>> apply_config(Registry& registry, std::vector<ConfigCall> calls, ApplyOptions options,
                                 std::move_only_function<Task<Result<void>>()> start) {

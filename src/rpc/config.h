@@ -27,10 +27,13 @@ struct ConfigCall {
 
 // Errors: invalid_argument, naming the place.
 Result<std::vector<ConfigCall>> parse_config(std::string_view text);
+// Takes the parameters out of `root`.
+Result<std::vector<ConfigCall>> parse_config(Json& root);
 
 struct ApplyOptions {
     bool ignore_errors = false;                // log what failed, go on
     bool ignore_unknown_with_warning = false;  // methods that this program does not have
+    bool is_within_change = false;             // of the configuration's keeper, which keeps all calls as one
 };
 
 // Calls all that may be called at startup, then `start` (framework start, which sets the registry's state), then the

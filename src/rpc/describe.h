@@ -38,6 +38,7 @@ struct MethodDescription {
     std::vector<std::string> aliases;
     std::vector<ParamDescription> params;
     std::string result;
+    bool changes_config = false;
 };
 
 std::vector<ParamDescription> describe_params(const Type& type);

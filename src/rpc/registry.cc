@@ -59,7 +59,7 @@ RpcError Registry::not_found(std::string_view name) const {
     return {code::method_not_found, std::move(message)};
 }
 
-Task<Response> Registry::call(std::string method_name, Json params) {
+Task<Response> Registry::call(std::string method_name, Json params, CallOf caller) {
     Method* method = is_allowed(method_name) ? find(method_name) : nullptr;
     if (method == nullptr) co_return std::unexpected(not_found(method_name));
 
@@ -77,7 +77,9 @@ Task<Response> Registry::call(std::string method_name, Json params) {
     }
     WEFT_INFOLOG(rpc_flag, "{} called", method->spec.name);
     ++calls_running_;
-    Response response = co_await method->call(params);
+    const bool is_kept = method->spec.changes_config && keeper_ != nullptr && caller == CallOf::client;
+    Task<Response> task = is_kept ? keeper_->change(method->spec.name, method->call(params)) : method->call(params);
+    Response response = co_await task;
     --calls_running_;
     if (!response) {
         WEFT_INFOLOG(rpc_flag, "{} failed: {} {}", method->spec.name, response.error().code,
@@ -100,7 +102,8 @@ std::vector<MethodDescription> Registry::descriptions() const {
                         .states = method->spec.states,
                         .aliases = method->spec.aliases,
                         .params = describe_params(method->params),
-                        .result = method->spec.result});
+                        .result = method->spec.result,
+                        .changes_config = method->spec.changes_config});
     }
     return list;
 }

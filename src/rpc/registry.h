@@ -43,7 +43,24 @@ struct MethodSpec {
     States states = runtime;
     std::vector<std::string> aliases;  // earlier names: taken, with one warning in the log each
     std::string result = "true";
+    // What it does is part of save_config, and so of the state directory.
+    bool changes_config = false;
 };
+
+// Who keeps the configuration (app/state): changes run through it.
+class ConfigKeeper {
+public:
+    ConfigKeeper() = default;
+    ConfigKeeper(const ConfigKeeper&) = delete;
+    ConfigKeeper& operator=(const ConfigKeeper&) = delete;
+    virtual ~ConfigKeeper() = default;
+
+    // Runs `call`, of a method that changes the configuration, or refuses it; ends when what it changed is kept.
+    virtual Task<Response> change(std::string method, Task<Response> call) = 0;
+};
+
+// Whose call it is: a client's, or one of many that make up a change, which is kept as a whole.
+enum class CallOf : uint8_t { client, change };
 
 class Registry {
 public:
@@ -60,7 +77,7 @@ public:
     void add(MethodSpec spec, std::move_only_function<Task<Response>(P&&)> handler);
 
     // Never fails otherwise than by its Response.
-    Task<Response> call(std::string method, Json params);
+    Task<Response> call(std::string method, Json params, CallOf caller = CallOf::client);
     // How many have not ended.
     [[nodiscard]] uint32_t calls_running() const { return calls_running_; }
 
@@ -70,6 +87,9 @@ public:
 
     // Only these can be called or seen from now on (--rpcs-allowed); names that nobody adds do no harm.
     void set_allowed(std::set<std::string, std::less<>> names) { allowed_ = std::move(names); }
+
+    // Changes of the configuration run through `keeper` from now on, which lives longer; nullptr: as other calls.
+    void set_keeper(ConfigKeeper* keeper) { keeper_ = keeper; }
 
     // By name. The allow list counts.
     [[nodiscard]] std::vector<MethodDescription> descriptions() const;
@@ -87,6 +107,7 @@ private:
 
     States state_ = States::startup;
     uint32_t calls_running_ = 0;
+    ConfigKeeper* keeper_ = nullptr;
     std::map<std::string, std::unique_ptr<Method>, std::less<>> methods_;
     struct Alias {
         Method* method = nullptr;

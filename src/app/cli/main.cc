@@ -27,6 +27,7 @@ int run(int argc, char** argv) {
     app.footer("`weft SUBCOMMAND --help` says more.");
 
     std::vector<std::unique_ptr<Subcommand>> subcommands;
+    subcommands.push_back(weft::cli::make_apply());
     subcommands.push_back(weft::cli::make_discover());
     subcommands.push_back(weft::cli::make_identify());
     subcommands.push_back(weft::cli::make_io());

@@ -3,9 +3,9 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <charconv>
 #include <cstdio>
 
+#include "app/cli/rpc_address.h"
 #include "app/cli/rpc_arguments.h"
 #include "app/cli/session.h"
 #include "app/cli/subcommand.h"
@@ -15,26 +15,6 @@
 namespace weft::cli {
 
 namespace {
-
-// Where the field's clients look for a server.
-constexpr const char* default_socket = "/var/tmp/spdk.sock";
-
-// A path, or "127.0.0.1:5260", "[::1]:5260".
-Result<env::Address> parse_address(const std::string& text) {
-    const size_t colon = text.rfind(':');
-    if (text.find('/') != std::string::npos || colon == std::string::npos) {
-        return env::Address{.family = env::Family::unix_path, .host = text};
-    }
-    uint16_t port = 0;
-    const char* const end = text.data() + text.size();
-    const auto parsed = std::from_chars(text.data() + colon + 1, end, port);
-    if (parsed.ec != std::errc{} || parsed.ptr != end) {
-        return fail(Errc::invalid_argument, fmt::format("-s '{}' is neither a path nor ADDRESS:PORT", text));
-    }
-    std::string host = text.substr(0, colon);
-    if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-    return env::parse_ip(host, port);
-}
 
 class Rpc final : public Subcommand {
 public:
@@ -75,7 +55,7 @@ private:
     }
 
     Task<int> execute() {
-        auto address = parse_address(socket_);
+        auto address = parse_rpc_address(socket_);
         if (!address) co_return report(address.error());
         auto client = co_await rpc::Client::connect(*address, timeout());
         if (!client) co_return report(client.error());
@@ -129,7 +109,7 @@ private:
     }
 
     CLI::App* sub_ = nullptr;
-    std::string socket_ = default_socket;
+    std::string socket_ = default_rpc_socket;
     double timeout_s_ = 60;
     std::vector<std::string> words_;
 };

@@ -24,6 +24,7 @@ public:
     virtual int run() = 0;
 };
 
+std::unique_ptr<Subcommand> make_apply();
 std::unique_ptr<Subcommand> make_discover();
 std::unique_ptr<Subcommand> make_identify();
 std::unique_ptr<Subcommand> make_io();
@@ -33,5 +34,6 @@ std::unique_ptr<Subcommand> make_rpc();
 // Exit codes: 0 and 1 as usual; CLI11 has codes of its own, above 100, for a wrong command line.
 inline constexpr int exit_ok = 0;
 inline constexpr int exit_failed = 1;
+inline constexpr int exit_differs = 2;  // weft apply --dry-run: there is something to do
 
 }  // namespace weft::cli

@@ -62,6 +62,7 @@ void Daemon::add_methods() {
     add_framework_methods(methods_, *this);
     add_thread_methods(methods_, runtime_);
     add_log_methods(methods_);
+    add_state_methods(methods_, *this);
     bdev::add_bdev_methods(methods_, bdevs_, bdev_options_);
     bdev::add_iostat_methods(methods_, bdevs_);
     const bool is_concurrent = runtime_.data_reactors().size() > 1;
@@ -94,6 +95,9 @@ void Daemon::add_modules() {
                   .start = [this]() -> Task<Result<void>> {
                       target_ = std::make_unique<nvmf::Target>(runtime_, bdevs_, "nvmf_tgt");
                       target_->set_subsystem_max(holder_.max_subsystems);
+                      target_->on_config_change = [this](rpc::ConfigKey key) {
+                          if (keeper_ != nullptr) keeper_->touched(std::move(key));
+                      };
                       Result<void> done = co_await target_->start();
                       if (done) {
                           holder_.target = target_.get();
@@ -108,10 +112,7 @@ void Daemon::add_modules() {
                       co_await target_->stop();
                       target_.reset();
                   },
-                  .write_config =
-                      [this](Json& entries) {
-                          if (target_ != nullptr) nvmf::write_config(*target_, entries);
-                      }});
+                  .write_config = [this](Json& entries) { nvmf::write_config(holder_, entries); }});
 }
 
 Task<Result<void>> Daemon::start() {
@@ -123,15 +124,18 @@ Task<Result<void>> Daemon::start() {
 }
 
 Task<Result<void>> Daemon::bring_up() {
+    loads_config_file_ = !options_.config_file.empty();
+    is_demo_wanted_ = options_.is_demo;
+    if (!options_.state_folder.empty()) WEFT_CO_TRY(co_await open_state());
     // First, when it is a call that starts the rest; last otherwise, so that nobody meets half of a target.
     if (options_.waits_for_rpc) WEFT_CO_TRY(co_await open_rpc_servers());
-    if (!options_.config_file.empty()) {
-        WEFT_CO_TRY(co_await load_config());
+    if (loads_config_file_) {
+        WEFT_CO_TRY(co_await keep_as_one(load_config(), options_.winner == Winner::config_file));
     } else if (!options_.waits_for_rpc) {
         WEFT_CO_TRY(co_await start_framework());
     }
     if (options_.waits_for_rpc) co_return Result<void>{};
-    if (options_.is_demo) WEFT_CO_TRY(co_await set_up_demo());
+    if (is_demo_wanted_) WEFT_CO_TRY(co_await keep_as_one(set_up_demo(), false));
     co_return co_await open_rpc_servers();
 }
 
@@ -143,6 +147,7 @@ Task<void> Daemon::stop() {
     servers_.clear();
     while (is_framework_starting_) co_await framework_started_.wait();
     co_await wait_for_calls();
+    if (keeper_ != nullptr) co_await keeper_->close();
     co_await modules_.stop();
 }
 
@@ -160,9 +165,12 @@ Task<Result<void>> Daemon::start_framework() {
     if (is_framework_started_ || is_framework_starting_) co_return fail(Errc::busy, "the framework is started already");
     is_framework_starting_ = true;
     Result<void> done = co_await modules_.start();
+    if (done) {
+        methods_.set_state(rpc::runtime);
+        done = co_await restore_state();
+    }
     is_framework_starting_ = false;
     is_framework_started_ = done.has_value();
-    if (done) methods_.set_state(rpc::runtime);
     framework_started_.wake_all();
     co_return done;
 }
@@ -202,14 +210,15 @@ Task<Result<void>> Daemon::load_config() {
     }
     Result<void> done = co_await rpc::apply_config(
         methods_, std::move(*calls),
-        {.ignore_errors = options_.ignores_config_errors, .ignore_unknown_with_warning = false},
+        {.ignore_errors = options_.ignores_config_errors, .is_within_change = keeper_ != nullptr},
         [this]() -> Task<Result<void>> { return start_framework(); });
     if (!done) co_return fail(done.error().code, fmt::format("{}: {}", options_.config_file, done.error().message));
     co_return Result<void>{};
 }
 
 Task<Result<Json>> Daemon::call(std::string method, Json params) {
-    rpc::Response response = co_await methods_.call(std::move(method), std::move(params));
+    // All of the demo is one change.
+    rpc::Response response = co_await methods_.call(std::move(method), std::move(params), rpc::CallOf::change);
     if (!response) co_return fail(Errc::invalid_argument, response.error().message);
     co_return std::move(*response);
 }

@@ -6,6 +6,7 @@
 
 #include "app/daemon/module.h"
 #include "app/daemon/options.h"
+#include "app/state/keeper.h"
 #include "bdev/bdev_rpc.h"
 #include "bdev/registry.h"
 #include "nvmf/rpc.h"
@@ -37,6 +38,10 @@ public:
     [[nodiscard]] const Modules& modules() const { return modules_; }
     [[nodiscard]] rpc::Registry& methods() { return methods_; }
     [[nodiscard]] nvmf::Target* target() const { return target_.get(); }
+    // nullptr without --state.
+    [[nodiscard]] state::Keeper* keeper() const { return keeper_.get(); }
+    // The entries of save_config that make what runs.
+    [[nodiscard]] Json config_entries() const;
     // Asks the program to end, as SIGTERM does.
     std::function<void(int signal)> on_stop_request;
 
@@ -46,6 +51,10 @@ private:
     Task<Result<void>> bring_up();
     Task<void> wait_for_calls();
     Task<Result<void>> open_rpc_servers();
+    // daemon_state.cc
+    Task<Result<void>> open_state();
+    Task<Result<void>> restore_state();
+    Task<Result<void>> keep_as_one(Task<Result<void>> work, bool is_anew);
     Task<Result<void>> load_config();
     Task<Result<void>> set_up_demo();
     Task<Result<Json>> call(std::string method, Json params);
@@ -58,6 +67,9 @@ private:
     Modules modules_;
     nvmf::TargetHolder holder_;
     std::unique_ptr<nvmf::Target> target_;
+    std::unique_ptr<state::Keeper> keeper_;
+    bool loads_config_file_ = false;
+    bool is_demo_wanted_ = false;
     std::vector<std::unique_ptr<rpc::Server>> servers_;
     bool is_framework_started_ = false;
     bool is_framework_starting_ = false;
@@ -69,5 +81,6 @@ private:
 void add_framework_methods(rpc::Registry& registry, Daemon& daemon);
 void add_thread_methods(rpc::Registry& registry, Runtime& runtime);
 void add_log_methods(rpc::Registry& registry);
+void add_state_methods(rpc::Registry& registry, Daemon& daemon);
 
 }  // namespace weft::app

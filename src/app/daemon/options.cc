@@ -91,6 +91,20 @@ void declare(CLI::App& app, DaemonOptions& options, Texts& texts) {
                        default_rpc_path + ")");
     app.add_option("-c,--config,--json", texts.config, "JSON configuration to load at start");
     app.add_flag("--json-ignore-init-errors", options.ignores_config_errors, "Go on when an entry of it fails");
+    CLI::Option* const state =
+        app.add_option("--state", options.state_folder,
+                       "Directory in which the configuration is kept over restarts; made if it is not there");
+    const auto wins = [&options](Winner winner) { return [&options, winner](int64_t) { options.winner = winner; }; };
+    CLI::Option* const config_wins =
+        app.add_flag("--config-wins", wins(Winner::config_file), "With --state and -c: the file replaces the state")
+            ->needs(state);
+    app.add_flag("--state-wins", wins(Winner::state),
+                 "With --state and -c: the file counts only while the state is empty")
+        ->needs(state)
+        ->excludes(config_wins);
+    app.add_flag("--state-skip-failed", options.skips_failed_state,
+                 "Start without the entries of the state that fail; they stay in it")
+        ->needs(state);
     app.add_flag("--wait-for-rpc", options.waits_for_rpc, "Start nothing until framework_start_init is called");
     app.add_flag("--no-rpc-server", [&options](int64_t) { options.has_rpc_server = false; }, "Open no RPC socket");
     app.add_option("--rpcs-allowed", options.rpcs_allowed,

@@ -10,6 +10,9 @@
 
 namespace weft::app {
 
+// Which configuration counts when both a file and a state directory have one.
+enum class Winner : uint8_t { none, config_file, state };
+
 struct DaemonOptions {
     std::vector<size_t> cpus = {0};
     bool pin = true;
@@ -17,6 +20,9 @@ struct DaemonOptions {
     bool has_rpc_server = true;
     std::string config_file;
     bool ignores_config_errors = false;
+    std::string state_folder;  // empty: nothing is kept
+    Winner winner = Winner::none;
+    bool skips_failed_state = false;
     bool waits_for_rpc = false;
     std::vector<std::string> log_flags;
     std::optional<std::string> rpcs_allowed;

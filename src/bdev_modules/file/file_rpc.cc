@@ -87,7 +87,8 @@ void add_delete_and_rescan(rpc::Registry& methods, Registry& devices, const std:
     methods.add<FileName>(
         {.name = prefix + "_delete",
          .text = "Removes the bdev; the file stays",
-         .aliases = {"delete_" + word + "_bdev"}},
+         .aliases = {"delete_" + word + "_bdev"},
+         .changes_config = true},
         [&devices](FileName params) { return remove_by_rpc(devices, std::move(params.name), is_file<kind>); });
     methods.add<FileName>(
         {.name = prefix + "_rescan", .text = "Takes over the size that the file has now"},
@@ -100,7 +101,8 @@ void add_file_methods(rpc::Registry& methods, Registry& devices, bool is_concurr
     methods.add<AioCreate>({.name = "bdev_aio_create",
                             .text = "Makes a bdev of a file or a block device",
                             .aliases = {"construct_aio_bdev"},
-                            .result = "string: its name"},
+                            .result = "string: its name",
+                            .changes_config = true},
                            [&devices, is_concurrent](AioCreate params) {
                                return create(devices, {.name = std::move(params.name),
                                                        .filename = std::move(params.filename),
@@ -115,7 +117,8 @@ void add_file_methods(rpc::Registry& methods, Registry& devices, bool is_concurr
     methods.add<UringCreate>({.name = "bdev_uring_create",
                               .text = "The same as bdev_aio_create",
                               .aliases = {"construct_uring_bdev"},
-                              .result = "string: its name"},
+                              .result = "string: its name",
+                              .changes_config = true},
                              [&devices, is_concurrent](UringCreate params) {
                                  return create(devices, {.name = std::move(params.name),
                                                          .filename = std::move(params.filename),

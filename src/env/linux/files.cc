@@ -54,6 +54,19 @@ public:
         return fail_errno(errno, fmt::format("resizing {} to {} bytes", path_, size_bytes));
     }
 
+    Result<void> write_durably(uint64_t offset, std::string_view contents) override {
+        while (!contents.empty()) {
+            const ssize_t count = pwrite(file_.get(), contents.data(), contents.size(), static_cast<off_t>(offset));
+            if (count < 0 && errno == EINTR) continue;
+            if (count < 0) return fail_errno(errno, fmt::format("writing {}", path_));
+            contents.remove_prefix(static_cast<size_t>(count));
+            offset += static_cast<uint64_t>(count);
+        }
+        // The new size is on the medium too: without it the data could not be read (fdatasync(2)).
+        if (fdatasync(file_.get()) != 0) return fail_errno(errno, fmt::format("syncing {}", path_));
+        return {};
+    }
+
     [[nodiscard]] bool is_block_device() const override { return facts_.is_block_device; }
     [[nodiscard]] bool is_direct() const override { return facts_.is_direct; }
     [[nodiscard]] bool is_in_memory() const override { return facts_.is_in_memory; }
@@ -124,6 +137,17 @@ Result<void> write_whole(int file, std::string_view contents) {
         if (count > 0) contents.remove_prefix(static_cast<size_t>(count));
     }
     if (fsync(file) != 0) return fail_errno(errno, "syncing");
+    return {};
+}
+
+// A name lasts only once its folder is on the medium.
+Result<void> sync_folder_of(const std::string& path) {
+    const size_t slash = path.find_last_of('/');
+    const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+    const Descriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!directory.is_open() || fsync(directory.get()) != 0) {
+        return fail_errno(errno, fmt::format("syncing the folder of {}", path));
+    }
     return {};
 }
 
@@ -201,19 +225,25 @@ Result<void> LinuxFiles::write_atomically(const std::string& path, std::string_v
         ::unlink(temporary.c_str());
         return fail_errno(number, doing);
     }
-    // The new name itself lasts only once its folder is on the medium.
-    const size_t slash = path.find_last_of('/');
-    const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-    const Descriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!directory.is_open() || fsync(directory.get()) != 0) {
-        return fail_errno(errno, fmt::format("syncing the folder of {}", path));
-    }
-    return {};
+    return sync_folder_of(path);
 }
 
 Result<void> LinuxFiles::remove(const std::string& path) {
     if (::unlink(path.c_str()) != 0) return fail_errno(errno, fmt::format("removing {}", path));
     return {};
+}
+
+Result<void> LinuxFiles::rename(const std::string& from, const std::string& to) {
+    if (::rename(from.c_str(), to.c_str()) != 0) return fail_errno(errno, fmt::format("renaming {} to {}", from, to));
+    return sync_folder_of(to);
+}
+
+Result<void> LinuxFiles::make_folder(const std::string& path) {
+    if (::mkdir(path.c_str(), 0700) == 0) return sync_folder_of(path);
+    const int number = errno;
+    struct stat status{};
+    if (number == EEXIST && stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) return {};
+    return fail_errno(number, fmt::format("making the folder {}", path));
 }
 
 }  // namespace weft::env

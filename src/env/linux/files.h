@@ -12,6 +12,8 @@ public:
     Result<std::string> read_all(const std::string& path, size_t size_max) override;
     Result<void> write_atomically(const std::string& path, std::string_view contents) override;
     Result<void> remove(const std::string& path) override;
+    Result<void> rename(const std::string& from, const std::string& to) override;
+    Result<void> make_folder(const std::string& path) override;
 };
 
 }  // namespace weft::env

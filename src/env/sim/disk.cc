@@ -131,6 +131,18 @@ bool Disk::remove(const std::string& path) {
     return true;
 }
 
+bool Disk::rename(const std::string& from, const std::string& to) {
+    const auto name = names_.find(from);
+    if (name == names_.end()) return false;
+    const uint64_t id = name->second;
+    if (from == to) return true;
+    remove(to);
+    names_.erase(from);
+    names_.emplace(to, id);
+    nodes_.at(id).path = to;
+    return true;
+}
+
 void Disk::release(FileNode& node) {
     if (!node.has_name && node.opened == 0) nodes_.erase(node.id);
 }

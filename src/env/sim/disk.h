@@ -86,6 +86,8 @@ public:
     FileNode& create(const std::string& path);
     // Takes the name away; the file lives on while it is open. False when there is none.
     bool remove(const std::string& path);
+    // In the place of what is named `to`. False when there is no `from`.
+    bool rename(const std::string& from, const std::string& to);
     // After `opened` went down.
     void release(FileNode& node);
     // Faults of the file at `path`, there or not, for good.

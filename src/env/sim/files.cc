@@ -34,6 +34,22 @@ Result<void> SimFile::resize(uint64_t size_bytes) {
     return {};
 }
 
+Result<void> SimFile::write_durably(uint64_t offset, std::string_view contents) {
+    if (!is_alive()) return fail(Errc::io_error, "the machine has crashed");
+    if (options_.read_only) return fail(Errc::invalid_argument, node_.path + " was opened to be read");
+    Prng& prng = descriptor_.machine().disk.core().prng();
+    const bool fits = offset + contents.size() <= faults_.capacity_bytes;
+    if (!fits || prng.chance(faults_.write_error)) {
+        const size_t part = contents.empty() ? 0 : prng.below(contents.size());
+        if (fits) node_.contents.write(offset, bytes_of(contents.substr(0, part)));
+        return fail(fits ? Errc::io_error : Errc::no_space, fmt::format("writing {}", node_.path));
+    }
+    node_.contents.write(offset, bytes_of(contents));
+    if (prng.chance(faults_.sync_error)) return fail(Errc::io_error, fmt::format("syncing {}", node_.path));
+    node_.contents.sync_range(offset, contents.size());
+    return {};
+}
+
 Result<std::unique_ptr<env::File>> SimFiles::open(const std::string& path, const env::OpenOptions& options) {
     if (!machine_.has_descriptor()) return fail(Errc::too_many, fmt::format("opening {}: out of descriptors", path));
     FileNode* node = machine_.disk.find(path);
@@ -78,5 +94,12 @@ Result<void> SimFiles::remove(const std::string& path) {
     if (machine_.disk.remove(path)) return {};
     return fail(Errc::not_found, fmt::format("removing {}: no such file", path));
 }
+
+Result<void> SimFiles::rename(const std::string& from, const std::string& to) {
+    if (machine_.disk.rename(from, to)) return {};
+    return fail(Errc::not_found, fmt::format("renaming {}: no such file", from));
+}
+
+Result<void> SimFiles::make_folder(const std::string&) { return {}; }
 
 }  // namespace weft::sim

@@ -16,6 +16,8 @@ public:
 
     Result<uint64_t> size_bytes() override;
     Result<void> resize(uint64_t size_bytes) override;
+    // read_error aside, the faults of the path count; after write_error a part of it is there, not synced.
+    Result<void> write_durably(uint64_t offset, std::string_view contents) override;
     [[nodiscard]] bool is_block_device() const override { return false; }
     [[nodiscard]] bool is_direct() const override { return options_.direct; }
     [[nodiscard]] uint32_t alignment_bytes() const override { return options_.direct ? Contents::sector_bytes : 1; }
@@ -43,6 +45,9 @@ public:
     // capacity_bytes of the path count.
     Result<void> write_atomically(const std::string& path, std::string_view contents) override;
     Result<void> remove(const std::string& path) override;
+    Result<void> rename(const std::string& from, const std::string& to) override;
+    // Folders are part of names here, and always there.
+    Result<void> make_folder(const std::string& path) override;
 
 private:
     Machine& machine_;

@@ -1,0 +1,315 @@
+// What save_config writes makes the same target again, for every method that changes the configuration.
+//
+// The test knows all methods: one that is added must either have a case here or be in the list of those that change
+// nothing that is saved, so that nobody forgets to ask.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <random>
+#include <set>
+
+#include "app/daemon/daemon.h"
+#include "bdev/test_runtime.h"
+#include "env/linux/test_folder.h"
+#include "rpc/json.h"
+
+namespace weft::app {
+namespace {
+
+// Not saved: they ask, or say something about this run of the process (its log, its figures), or are accepted for the
+// field's files and have no effect. framework_set_scheduler takes only what is so anyway.
+const std::set<std::string> not_saved = {"bdev_aio_rescan",
+                                         "bdev_examine",
+                                         "bdev_get_bdevs",
+                                         "bdev_get_iostat",
+                                         "bdev_reset_iostat",
+                                         "bdev_uring_rescan",
+                                         "bdev_wait_for_examine",
+                                         "framework_get_config",
+                                         "framework_get_reactors",
+                                         "framework_get_scheduler",
+                                         "framework_get_subsystems",
+                                         "framework_set_scheduler",
+                                         "framework_start_init",
+                                         "framework_wait_init",
+                                         "iobuf_get_stats",
+                                         "iobuf_set_options",
+                                         "log_clear_flag",
+                                         "log_enable_timestamps",
+                                         "log_get_flags",
+                                         "log_get_level",
+                                         "log_get_print_level",
+                                         "log_set_flag",
+                                         "log_set_level",
+                                         "log_set_print_level",
+                                         "nvmf_get_stats",
+                                         "nvmf_get_subsystems",
+                                         "nvmf_get_targets",
+                                         "nvmf_get_transports",
+                                         "nvmf_set_config",
+                                         "nvmf_subsystem_get_controllers",
+                                         "nvmf_subsystem_get_listeners",
+                                         "nvmf_subsystem_get_qpairs",
+                                         "rpc_get_methods",
+                                         "spdk_get_version",
+                                         "spdk_kill_instance",
+                                         "thread_get_io_channels",
+                                         "thread_get_pollers",
+                                         "thread_get_stats",
+                                         "weft_describe_methods",
+                                         "weft_get_state"};
+
+struct Call {
+    std::string method;
+    std::string params;  // JSON; DIR is a folder, PORT a free port
+};
+struct Case {
+    std::vector<Call> before;
+    std::vector<std::string> params;  // the method is called with each in turn; each must change what is saved
+};
+
+const std::string nqn = R"("nqn":"nqn.2016-06.io.spdk:cnode1")";
+const Call null_device = {"bdev_null_create", R"({"name":"N","block_size":4096,"num_blocks":1024})"};
+const Call other_device = {"bdev_null_create", R"({"name":"M","block_size":512,"num_blocks":1024})"};
+const Call transport = {"nvmf_create_transport", R"({"trtype":"TCP"})"};
+const Call subsystem = {"nvmf_create_subsystem", "{" + nqn + "}"};
+const Call ns = {"nvmf_subsystem_add_ns", "{" + nqn + R"(,"namespace":{"bdev_name":"N"}})"};
+const std::string address = R"("listen_address":{"trtype":"TCP","traddr":"127.0.0.1","trsvcid":"PORT"})";
+const Call listener = {"nvmf_subsystem_add_listener", "{" + nqn + "," + address + "}"};
+const std::string discovery = R"("nqn":"discovery")";
+
+const std::map<std::string, Case> cases = {
+    {"bdev_set_options", {{}, {R"({"bdev_io_pool_size":4096,"bdev_auto_examine":false,"iobuf_small_cache_size":5})"}}},
+    {"nvmf_set_max_subsystems", {{}, {R"({"max_subsystems":7})"}}},
+    {"bdev_malloc_create",
+     {{},
+      {R"({"block_size":512,"num_blocks":64})", R"({"block_size":4096,"num_blocks":64})",
+       R"({"name":"R","block_size":512,"num_blocks":64,"physical_block_size":4096,"optimal_io_boundary":8,
+           "uuid":"11111111-2222-3333-4444-555555555555"})"}}},
+    {"bdev_malloc_delete",
+     {{{"bdev_malloc_create", R"({"name":"A","block_size":512,"num_blocks":64})"}, null_device}, {R"({"name":"A"})"}}},
+    {"bdev_null_create",
+     {{},
+      {null_device.params, R"({"name":"P","block_size":512,"num_blocks":64,"physical_block_size":4096})",
+       R"({"name":"W","block_size":512,"num_blocks":64,"preferred_write_granularity":8,
+           "preferred_write_alignment":8,"preferred_unmap_granularity":16})",
+       R"({"name":"O","block_size":512,"num_blocks":64,"optimal_write_size":32,
+           "uuid":"11111111-2222-3333-4444-555555555555"})"}}},
+    {"bdev_null_delete", {{null_device, other_device}, {R"({"name":"N"})"}}},
+    {"bdev_null_resize", {{null_device}, {R"({"name":"N","new_size":5})", R"({"name":"N","new_size":6})"}}},
+    {"bdev_aio_create",
+     {{},
+      {R"({"name":"A","filename":"DIR/1"})", R"({"name":"B","filename":"DIR/2","block_size":4096,"readonly":true})",
+       R"({"name":"C","filename":"DIR/3","block_size":512,"fallocate":true,"direct":false,
+           "uuid":"11111111-2222-3333-4444-555555555555"})"}}},
+    {"bdev_aio_delete", {{{"bdev_aio_create", R"({"name":"A","filename":"DIR/1"})"}}, {R"({"name":"A"})"}}},
+    {"bdev_uring_create",
+     {{},
+      {R"({"name":"A","filename":"DIR/1"})",
+       R"({"name":"C","filename":"DIR/3","block_size":4096,"direct":false,
+           "uuid":"11111111-2222-3333-4444-555555555555"})"}}},
+    {"bdev_uring_delete", {{{"bdev_uring_create", R"({"name":"A","filename":"DIR/1"})"}}, {R"({"name":"A"})"}}},
+    {"nvmf_create_transport",
+     {{}, {R"({"trtype":"tcp","max_queue_depth":64,"max_io_qpairs_per_ctrlr":8,"in_capsule_data_size":8192,
+           "max_io_size":65536,"io_unit_size":16384,"max_aq_depth":64,"num_shared_buffers":300,"buf_cache_size":16,
+           "zcopy":true,"c2h_success":false,"sock_priority":3,"acceptor_backlog":77,"abort_timeout_sec":4,
+           "control_msg_num":64,"acceptor_poll_rate":500,"ack_timeout":2000,"disable_command_passthru":true,
+           "kas":20,"min_kato":2000,"association_timeout":60000,"congestion_control":"reno",
+           "handshake_timeout_ms":7000})"}}},
+    {"nvmf_create_subsystem",
+     {{},
+      {subsystem.params,
+       R"({"nqn":"nqn.2016-06.io.spdk:cnode2","serial_number":"S \"1\"","model_number":"M","max_namespaces":3,
+           "allow_any_host":true,"min_cntlid":5,"max_cntlid":9})"}}},
+    {"nvmf_delete_subsystem",
+     {{transport,
+       null_device,
+       subsystem,
+       ns,
+       listener,
+       {"nvmf_subsystem_add_host", "{" + nqn + R"(,"host":"nqn.2016-06.io.host:b"})"}},
+      {"{" + nqn + "}"}}},
+    {"nvmf_subsystem_add_ns",
+     {{null_device, other_device, subsystem},
+      {ns.params, "{" + nqn + R"(,"namespace":{"bdev_name":"M","nsid":9,"nguid":"000102030405060708090a0b0c0d0e0F",
+           "eui64":"00010203040506ff","uuid":"11111111-2222-3333-4444-555555555555","anagrpid":2}})"}}},
+    {"nvmf_subsystem_remove_ns", {{null_device, subsystem, ns}, {"{" + nqn + R"(,"nsid":1})"}}},
+    {"nvmf_subsystem_add_listener", {{transport, subsystem}, {listener.params, "{" + discovery + "," + address + "}"}}},
+    {"nvmf_subsystem_remove_listener", {{transport, subsystem, listener}, {listener.params}}},
+    {"nvmf_subsystem_add_host",
+     {{subsystem},
+      {"{" + nqn + R"(,"host":"nqn.2014-08.org.nvmexpress:uuid:11111111-2222-3333-4444-555555555555"})",
+       "{" + nqn + R"(,"host":"nqn.2016-06.io.host:b"})", "{" + discovery + R"(,"host":"nqn.2016-06.io.host:b"})"}}},
+    {"nvmf_subsystem_remove_host",
+     {{subsystem, {"nvmf_subsystem_add_host", "{" + nqn + R"(,"host":"nqn.2016-06.io.host:b"})"}},
+      {"{" + nqn + R"(,"host":"nqn.2016-06.io.host:b"})"}}},
+    {"nvmf_subsystem_allow_any_host",
+     {{subsystem},
+      {"{" + nqn + R"(,"allow_any_host":true})", "{" + nqn + R"(,"allow_any_host":false})",
+       "{" + discovery + R"(,"allow_any_host":false})", "{" + discovery + R"(,"allow_any_host":true})"}}},
+};
+// One changes what is kept, not what runs, the other is made of the methods above: tests/e2e/state.sh has both.
+const std::set<std::string> of_the_state = {"weft_forget_missing", "weft_apply_config"};
+
+class ConfigRoundTripTest : public testing::Test {
+protected:
+    ConfigRoundTripTest() {
+        for (const char* name : {"1", "2", "3"}) {
+            std::ofstream(folder_ / name) << "x";
+            std::filesystem::resize_file(folder_ / name, 1 << 20);
+        }
+    }
+    std::string filled_in(std::string text) const {
+        for (const auto& [word, value] : {std::pair{"DIR", folder_.path()}, std::pair{"PORT", port_}}) {
+            for (size_t at = text.find(word); at != std::string::npos; at = text.find(word, at)) {
+                text.replace(at, std::string_view(word).size(), value);
+            }
+        }
+        return text;
+    }
+    DaemonOptions options(bool keeps, const std::string& config = "") const {
+        DaemonOptions options;
+        options.has_rpc_server = false;
+        options.config_file = config;
+        if (keeps) options.state_folder = folder_ / "state";
+        return options;
+    }
+    rpc::Response call(Daemon& daemon, const Call& call) {
+        return world_.run(daemon.methods().call(call.method, Json::parse(filled_in(call.params))));
+    }
+    void expect(Daemon& daemon, const Call& what) {
+        const rpc::Response answer = call(daemon, what);
+        EXPECT_TRUE(answer) << what.method << what.params << ": " << answer.error().message;
+    }
+    static Task<bool> stopped(Daemon& daemon) {
+        co_await daemon.stop();
+        co_return true;
+    }
+    void stop(Daemon& daemon) { EXPECT_TRUE(world_.run(stopped(daemon))); }
+    std::string save(Daemon& daemon) {
+        Json sections = Json::array();
+        for (const Module& module : daemon.modules().all()) {
+            sections.push_back(
+                {{"subsystem", module.name},
+                 {"config", *call(daemon, {"framework_get_config", R"({"name":")" + module.name + R"("})"})}});
+        }
+        return dump_json_pretty({{"subsystems", std::move(sections)}});
+    }
+    // What a fresh daemon saves that was started with what was saved.
+    std::string after_loading(const std::string& config) {
+        const std::string file = folder_ / "config.json";
+        std::ofstream(file) << config;
+        return saved_by(options(false, file));
+    }
+    std::string saved_by(const DaemonOptions& how) {
+        Daemon daemon(world_.runtime(), how);
+        const auto started = world_.run(daemon.start());
+        EXPECT_TRUE(started) << started.error().message;
+        if (!started) return "";
+        std::string config = save(daemon);
+        stop(daemon);
+        return config;
+    }
+    // A life in which the method is called; returns what is saved at its end.
+    std::string live(const std::string& method, const Case& what, const DaemonOptions& how);
+
+    env::TestFolder folder_;
+    bdev::TestRuntime world_;
+    const std::string port_ = std::to_string(20000 + std::random_device()() % 9000);
+};
+
+std::string ConfigRoundTripTest::live(const std::string& method, const Case& what, const DaemonOptions& how) {
+    Daemon daemon(world_.runtime(), how);
+    EXPECT_TRUE(world_.run(daemon.start()));
+    for (const Call& before : what.before) expect(daemon, before);
+    const bool is_startup = how.waits_for_rpc;
+    std::string saved = is_startup ? saved_by(options(false)) : save(daemon);
+    for (const std::string& params : what.params) {
+        expect(daemon, {method, params});
+        if (is_startup) expect(daemon, {"framework_start_init", "{}"});
+        const std::string before = std::exchange(saved, save(daemon));
+        EXPECT_TRUE(saved != before) << method << params << " changed nothing that is saved";
+    }
+    if (daemon.keeper() != nullptr) {
+        // What a kill -9 leaves at this moment.
+        std::filesystem::copy(folder_ / "state", folder_ / "killed", std::filesystem::copy_options::recursive);
+        EXPECT_TRUE(daemon.keeper()->missing().empty());
+    }
+    stop(daemon);
+    return saved;
+}
+
+TEST_F(ConfigRoundTripTest, EveryMethodHasACaseOrChangesNothing) {
+    Daemon daemon(world_.runtime(), options(false));
+    for (const rpc::MethodDescription& method : daemon.methods().descriptions()) {
+        const bool is_case = cases.contains(method.name) || of_the_state.contains(method.name);
+        EXPECT_NE(is_case, not_saved.contains(method.name))
+            << method.name << ": give it a case here, or put it into the list of those that change nothing";
+        EXPECT_EQ(method.changes_config, is_case) << method.name << ": is .changes_config right?";
+    }
+}
+
+class ConfigRoundTripOf : public ConfigRoundTripTest, public testing::WithParamInterface<std::string> {};
+
+TEST_P(ConfigRoundTripOf, WhatIsSavedMakesTheSameAgain) {
+    const std::string& method = GetParam();
+    DaemonOptions how = options(false);
+    how.waits_for_rpc = Daemon(world_.runtime(), how).methods().states_of(method) == rpc::startup;
+    const std::string saved = live(method, cases.at(method), how);
+    EXPECT_EQ(after_loading(saved), saved);
+}
+
+TEST_P(ConfigRoundTripOf, TheStateDirectoryMakesTheSameAgain) {
+    const std::string& method = GetParam();
+    DaemonOptions how = options(true);
+    how.waits_for_rpc = Daemon(world_.runtime(), options(false)).methods().states_of(method) == rpc::startup;
+    const std::string saved = live(method, cases.at(method), how);
+    how.waits_for_rpc = false;
+    EXPECT_EQ(saved_by(how), saved);
+    EXPECT_EQ(saved_by(how), saved);  // starting changes nothing
+    how.state_folder = folder_ / "killed";
+    EXPECT_EQ(saved_by(how), saved);
+}
+
+// A client that waits can mend what is wrong and start the framework again.
+TEST_F(ConfigRoundTripTest, AStateThatCannotBeRestoredIsTriedAgain) {
+    DaemonOptions how = options(true);
+    std::string saved;
+    {
+        Daemon daemon(world_.runtime(), how);
+        ASSERT_TRUE(world_.run(daemon.start()));
+        for (const Call& made :
+             {null_device, Call{"bdev_aio_create", R"({"name":"A","filename":"DIR/1"})"}, subsystem, ns}) {
+            expect(daemon, made);
+        }
+        saved = save(daemon);
+        stop(daemon);
+    }
+    how.waits_for_rpc = true;
+    std::filesystem::rename(folder_ / "1", folder_ / "away");
+    Daemon daemon(world_.runtime(), how);
+    ASSERT_TRUE(world_.run(daemon.start()));
+    const rpc::Response refused = call(daemon, {"framework_start_init", "{}"});
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.error().message.find("bdev_aio_create"), std::string::npos) << refused.error().message;
+    EXPECT_EQ(daemon.target(), nullptr);
+    expect(daemon, {"bdev_set_options", "{}"});  // changes are possible again, and take nothing out of the state
+    std::filesystem::rename(folder_ / "away", folder_ / "1");
+    expect(daemon, {"framework_start_init", "{}"});
+    EXPECT_EQ(save(daemon), saved);
+    stop(daemon);
+}
+
+std::vector<std::string> names_of_cases() {
+    std::vector<std::string> names;
+    for (const auto& [name, what] : cases) names.push_back(name);
+    return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(Methods, ConfigRoundTripOf, testing::ValuesIn(names_of_cases()),
+                         [](const auto& info) { return info.param; });
+
+}  // namespace
+}  // namespace weft::app

@@ -1,0 +1,294 @@
+#include "app/state/plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <tuple>
+
+#include "base/assert.h"
+#include "bdev/bdev_rpc.h"
+#include "nvmf/config_keys.h"
+#include "rpc/json.h"
+
+namespace weft::state {
+
+namespace {
+
+constexpr uint64_t mebibyte = uint64_t{1} << 20;
+constexpr size_t rank_max = 16;
+
+// Set before the start, once.
+bool is_option(const rpc::ConfigKey& key) {
+    return key.kind == bdev::options_kind || key.kind == nvmf::max_subsystems_kind;
+}
+bool is_part_of_subsystem(const rpc::ConfigKey& key) {
+    return key.kind == nvmf::host_kind || key.kind == nvmf::namespace_kind || key.kind == nvmf::listener_kind;
+}
+
+std::string text_of(const Json& object, const char* name) {
+    const auto at = object.is_object() ? object.find(name) : object.end();
+    return at != object.end() && at->is_string() ? at->get<std::string>() : "";
+}
+
+const Json& params_of(const Json& entry) {
+    static const Json none = Json::object();
+    const auto at = entry.find("params");
+    return at == entry.end() || !at->is_object() ? none : *at;
+}
+
+std::string method_of(const Json& entry) { return text_of(entry, "method"); }
+
+// Whether a value says no more than its absence.
+bool says_nothing(const Json& value) {
+    return value.is_null() || value == false || value == 0 || (value.is_string() && value.empty()) ||
+           (value.is_structured() && value.empty());
+}
+
+bool is_equal(const std::string& name, const Json& left, const Json& right) {
+    const bool any_case = name == "nguid" || name == "eui64" || name == "uuid" || name == "trtype" || name == "adrfam";
+    if (!any_case || !left.is_string() || !right.is_string()) return left == right;
+    return nvmf::equal_ignoring_case(left.get_ref<const std::string&>(), right.get_ref<const std::string&>());
+}
+
+// Adds to `details` how `wanted` differs from `running` in what it says, and takes that over into `merged`.
+void compare(const Json& wanted, Json& merged, std::vector<std::string>& details, std::set<std::string>& names) {
+    for (const auto& [name, value] : wanted.items()) {
+        if (name == "nqn" || name == "listen_address") continue;  // the entry's name, in whatever form
+        const auto at = merged.find(name);
+        if (at == merged.end()) {
+            if (says_nothing(value)) continue;
+            details.push_back(fmt::format("{} {}", name, dump_json(value)));
+            merged[name] = value;
+        } else if (value.is_object() && at->is_object()) {
+            compare(value, *at, details, names);
+            continue;
+        } else if (!is_equal(name, value, *at)) {
+            details.push_back(fmt::format("{} {} → {}", name, dump_json(*at), dump_json(value)));
+            *at = value;
+        } else {
+            continue;
+        }
+        names.insert(name);
+    }
+}
+
+class Planner {
+public:
+    Planner(const Document& running, const Document& wanted) : running_(running), wanted_(wanted) {}
+    Result<Plan> make();
+
+private:
+    using Key = rpc::ConfigKey;
+    struct Altered {
+        Key key;
+        std::string method;
+        Json params;
+    };
+
+    Result<void> find_differences();
+    Result<void> find_addition(const Key& key);
+    Result<void> find_change(const Key& key);
+    // The call that does it without making the thing anew; an empty method when there is none.
+    [[nodiscard]] Altered alter_in_place(const Key& key, const Json& before, const Json& after,
+                                         const std::set<std::string>& names) const;
+    void replace(const Key& key, Json entry);
+    void find_what_goes_along();
+    void note(Difference::Kind kind, const Key& key, std::string text) {
+        plan_.differences.push_back({kind, key, std::move(text)});
+    }
+    void call(std::string method, Json params) {
+        plan_.calls.push_back(
+            {.number = plan_.calls.size() + 1, .method = std::move(method), .params = std::move(params)});
+    }
+    void remove(const Key& key);
+    [[nodiscard]] bool goes_late(const Key& key) const;
+    [[nodiscard]] bool is_ram_disk(const Key& key) const {
+        return key.kind == bdev::bdev_kind && method_of(running_.entry(key)) == "bdev_malloc_create";
+    }
+    void write_calls();
+
+    const Document& running_;
+    const Document& wanted_;
+    Plan plan_;
+    std::set<Key> gone_;
+    std::map<Key, Json> made_;  // the entries to call
+    std::vector<Altered> altered_;
+};
+
+std::unexpected<Error> cannot(const rpc::ConfigKey& key, std::string_view what) {
+    return fail(Errc::not_supported, fmt::format("{}: {}", describe(key), what));
+}
+
+Result<void> Planner::find_differences() {
+    for (const Key& key : running_.keys()) {
+        if (wanted_.find(key) != nullptr || is_option(key)) continue;
+        if (key.kind == nvmf::transport_kind) {
+            return cannot(key, "a transport cannot be removed while the target runs; leave its entry in the file");
+        }
+        gone_.insert(key);
+        note(Difference::Kind::removed, key,
+             fmt::format("- {}{}", describe(key), is_ram_disk(key) ? "; what it holds is lost" : ""));
+    }
+    for (const Key& key : wanted_.keys()) {
+        const bool is_there = running_.find(key) != nullptr;
+        WEFT_TRY(is_there ? find_change(key) : find_addition(key));
+    }
+    return {};
+}
+
+Result<void> Planner::find_addition(const Key& key) {
+    if (is_option(key)) {
+        return cannot(key, "can only be set before the start: weftd --wait-for-rpc, or a configuration file (-c)");
+    }
+    Json entry = wanted_.entry(key);
+    note(Difference::Kind::added, key, fmt::format("+ {}: {}", describe(key), dump_json(params_of(entry))));
+    made_.emplace(key, std::move(entry));
+    return {};
+}
+
+Result<void> Planner::find_change(const Key& key) {
+    if (*running_.find(key) == *wanted_.find(key)) return {};
+    const Json before = running_.entry(key);
+    const Json after = wanted_.entry(key);
+    Json merged = before;
+    std::vector<std::string> details;
+    std::set<std::string> names;
+    if (method_of(before) != method_of(after)) {
+        merged = after;
+        details.push_back(fmt::format("{} → {}", method_of(before), method_of(after)));
+    } else {
+        Json params = params_of(before);
+        compare(params_of(after), params, details, names);
+        merged["params"] = std::move(params);
+    }
+    if (details.empty()) return {};
+    std::string text = fmt::format("~ {}: {}", describe(key), fmt::join(details, ", "));
+    if (is_option(key) || key.kind == nvmf::transport_kind) {
+        return fail(Errc::not_supported, fmt::format("{}; this cannot change while the target runs: restart weftd with "
+                                                     "the file (-c, with --state also --config-wins)",
+                                                     text.substr(2)));
+    }
+    if (Altered altered = alter_in_place(key, before, merged, names); !altered.method.empty()) {
+        altered_.push_back(std::move(altered));
+    } else {
+        text += is_ram_disk(key) ? "; made anew, what it holds is lost" : "; made anew";
+        replace(key, std::move(merged));
+    }
+    note(Difference::Kind::changed, key, std::move(text));
+    return {};
+}
+
+Planner::Altered Planner::alter_in_place(const Key& key, const Json& before, const Json& after,
+                                         const std::set<std::string>& names) const {
+    const Json& wanted = params_of(after);
+    if (key.kind == nvmf::subsystem_kind && names == std::set<std::string>{"allow_any_host"}) {
+        return {key, nvmf::allow_any_host_kind, {{"nqn", key.object}, {"allow_any_host", wanted.at("allow_any_host")}}};
+    }
+    if (method_of(after) == "bdev_null_create" && names == std::set<std::string>{"num_blocks"}) {
+        const Json& had = params_of(before);
+        const Json& blocks = wanted.at("num_blocks");
+        if (!blocks.is_number_unsigned() || blocks <= had.at("num_blocks")) return {};
+        const uint64_t size = blocks.get<uint64_t>() * had.at("block_size").get<uint64_t>();
+        if (size % mebibyte != 0) return {};  // as it is told
+        return {key, "bdev_null_resize", {{"name", key.object}, {"new_size", size / mebibyte}}};
+    }
+    return {};
+}
+
+void Planner::replace(const Key& key, Json entry) {
+    gone_.insert(key);
+    made_.emplace(key, std::move(entry));
+}
+
+// With a subsystem go its parts, with a device the namespaces that show it; those that are wanted come again, as they
+// were but for what the file says.
+void Planner::find_what_goes_along() {
+    for (const Key& key : running_.keys()) {
+        if (!is_part_of_subsystem(key) || gone_.contains(key)) continue;
+        bool goes = gone_.contains(nvmf::subsystem_key(key.object));
+        const Json entry = running_.entry(key);
+        if (!goes && key.kind == nvmf::namespace_kind) {
+            const std::string shown = text_of(params_of(entry).value("namespace", Json::object()), "bdev_name");
+            goes = std::ranges::any_of(gone_, [&](const Key& other) {
+                return other.kind == bdev::bdev_kind &&
+                       (other.object == shown || text_of(params_of(running_.entry(other)), "uuid") == shown);
+            });
+        }
+        if (!goes) continue;
+        gone_.insert(key);
+        if (wanted_.find(key) == nullptr || made_.contains(key)) continue;
+        made_.emplace(key, entry);
+    }
+    // What would be altered in place, but goes and comes anyway, comes as it is wanted.
+    std::erase_if(altered_, [this](const Altered& altered) { return gone_.contains(altered.key); });
+}
+
+bool Planner::goes_late(const Key& key) const {
+    if (!is_ram_disk(key) || made_.contains(key)) return false;
+    const std::string uuid = text_of(params_of(running_.entry(key)), "uuid");
+    return std::ranges::none_of(made_, [&](const auto& made) {
+        return nvmf::equal_ignoring_case(text_of(params_of(made.second), "uuid"), uuid);
+    });
+}
+
+void Planner::remove(const Key& key) {
+    const Json entry = running_.entry(key);
+    if (key.kind == bdev::bdev_kind) {
+        std::string method = method_of(entry);
+        method.replace(method.rfind("_create"), std::string::npos, "_delete");
+        call(std::move(method), {{"name", key.object}});
+    } else if (key.kind == nvmf::subsystem_kind) {
+        call("nvmf_delete_subsystem", {{"nqn", key.object}});
+    } else if (key.kind == nvmf::allow_any_host_kind) {
+        call(nvmf::allow_any_host_kind, {{"nqn", key.object}, {"allow_any_host", true}});
+    } else if (key.kind == nvmf::host_kind) {
+        call("nvmf_subsystem_remove_host", {{"nqn", key.object}, {"host", key.part}});
+    } else if (key.kind == nvmf::namespace_kind) {
+        call("nvmf_subsystem_remove_ns", {{"nqn", key.object}, {"nsid", params_of(entry).at("namespace").at("nsid")}});
+    } else {
+        WEFT_ASSERT(key.kind == nvmf::listener_kind);
+        call("nvmf_subsystem_remove_listener", params_of(entry));
+    }
+}
+
+void Planner::write_calls() {
+    std::vector<Key> going = running_.keys();
+    std::erase_if(going, [this](const Key& key) { return !gone_.contains(key); });
+    std::ranges::reverse(going);  // what depends on others first
+    for (const Key& key : going) {
+        // A subsystem takes its parts along.
+        if (is_part_of_subsystem(key) && gone_.contains(nvmf::subsystem_key(key.object)) &&
+            key.object != nvme::discovery_nqn) {
+            continue;
+        }
+        if (!goes_late(key)) remove(key);
+    }
+    for (Altered& altered : altered_) call(std::move(altered.method), std::move(altered.params));
+    for (const Key& key : wanted_.keys()) {
+        const auto made = made_.find(key);
+        if (made != made_.end()) call(method_of(made->second), params_of(made->second));
+    }
+    for (const Key& key : going) {
+        if (goes_late(key)) remove(key);
+    }
+}
+
+Result<Plan> Planner::make() {
+    WEFT_TRY(find_differences());
+    find_what_goes_along();
+    write_calls();
+    // Numbers of one length compare as numbers do.
+    std::ranges::sort(plan_.differences, {}, [](const Difference& difference) {
+        const Key& key = difference.key;
+        return std::tuple(rank_of(key).value_or(rank_max), key.object, key.part.size(), key.part);
+    });
+    return std::move(plan_);
+}
+
+}  // namespace
+
+Result<Plan> make_plan(const Document& running, const Document& wanted) { return Planner(running, wanted).make(); }
+
+}  // namespace weft::state
