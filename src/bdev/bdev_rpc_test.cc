@@ -47,16 +47,19 @@ TEST_F(BdevRpcTest, GetBdevsTellsAllOfADevice) {
     const std::string uuid = device.uuid().to_string();
     const rpc::Response answer = call("bdev_get_bdevs", R"({"name": "disk"})");
     ASSERT_TRUE(answer.has_value());
-    EXPECT_EQ(dump_json(*answer),
-              R"([{"name":"disk","aliases":[")" + uuid + R"("],"product_name":"Fake disk","block_size":512,)" +
-                  R"("num_blocks":1000,"uuid":")" + uuid + R"(",)" +
-                  R"("assigned_rate_limits":{"rw_ios_per_sec":0,"rw_mbytes_per_sec":0,"r_mbytes_per_sec":0,)"
-                  R"("w_mbytes_per_sec":0},"claimed":false,"zoned":false,"supported_io_types":{"read":true,)"
-                  R"("write":true,"unmap":true,"flush":true,"reset":true,"nvme_admin":false,"nvme_io":false,)"
-                  R"("nvme_io_md":false,"write_zeroes":true,"zcopy":false,"get_zone_info":false,)"
-                  R"("zone_management":false,"zone_append":false,"compare":true,"compare_and_write":false,)"
-                  R"("abort":true,"seek_hole":false,"seek_data":false,"copy":false,"nvme_iov_md":false},)"
-                  R"("memory_domains":[],"driver_specific":{}}])");
+    EXPECT_EQ(
+        dump_json(*answer),
+        R"([{"name":"disk","aliases":[")" + uuid + R"("],"product_name":"Fake disk","block_size":512,)" +
+            R"("num_blocks":1000,"preferred_write_alignment":0,"preferred_write_granularity":0,"optimal_write_size":0,)"
+            R"("preferred_unmap_alignment":0,"preferred_unmap_granularity":0,"uuid":")" +
+            uuid + R"(",)" +
+            R"("assigned_rate_limits":{"rw_ios_per_sec":0,"rw_mbytes_per_sec":0,"r_mbytes_per_sec":0,)"
+            R"("w_mbytes_per_sec":0},"claimed":false,"zoned":false,"supported_io_types":{"read":true,)"
+            R"("write":true,"unmap":true,"flush":true,"reset":true,"nvme_admin":false,"nvme_io":false,)"
+            R"("nvme_io_md":false,"write_zeroes":true,"zcopy":false,"get_zone_info":false,)"
+            R"("zone_management":false,"zone_append":false,"compare":true,"compare_and_write":false,)"
+            R"("abort":true,"seek_hole":false,"seek_data":false,"copy":false,"nvme_iov_md":false,"nvme_nssr":false,"write_uncorrectable":false},)"
+            R"("memory_domains":[],"driver_specific":{}}])");
 }
 
 TEST_F(BdevRpcTest, GetBdevsListsAllInOrder) {

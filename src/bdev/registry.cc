@@ -55,6 +55,7 @@ Result<Device*> Registry::add(std::unique_ptr<Device> device) {
         return fail(Errc::already_exists, fmt::format("bdev {} already exists", log::quoted(name)));
     }
     devices_.push_back(std::move(device));
+    if (on_change) on_change(Change::registered, *devices_.back());
     return devices_.back().get();
 }
 
@@ -96,7 +97,10 @@ Task<void> Registry::tell(Device* device, Event event) {
     }
 }
 
-void Registry::notify_resized(Device& device) { spawn(tell(&device, Event::resized)); }
+void Registry::notify_resized(Device& device) {
+    if (on_change) on_change(Change::resized, device);
+    spawn(tell(&device, Event::resized));
+}
 
 Task<Result<void>> Registry::remove(std::string name) {
     Device* device = find(name);
@@ -108,6 +112,7 @@ Task<Result<void>> Registry::remove(std::string name) {
     }
     co_await yield();  // the last figures of its channels arrive
     co_await device->close();
+    if (on_change) on_change(Change::unregistered, *device);
     std::erase_if(devices_, [device](const auto& owned) { return owned.get() == device; });
     co_return Result<void>{};
 }

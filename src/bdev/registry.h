@@ -18,6 +18,9 @@ enum class Event : uint8_t {
     resized,
 };
 
+// What happens to the list of devices.
+enum class Change : uint8_t { registered, unregistered, resized };
+
 class Registry;
 
 // One opening of a device. Closed by the destructor, on the app thread, when its holder's channels are gone.
@@ -67,6 +70,8 @@ public:
     Task<void> remove_all();
     // Tells the descriptors that block_count() changed.
     void notify_resized(Device& device);
+    // Called on the app thread after a device was added or resized, and before it goes. Must not change the list.
+    std::function<void(Change, const Device&)> on_change;
 
 private:
     static constexpr env::TimeNs look_again_after = env::ns_per_ms;  // for what is in the way of a removal

@@ -1,6 +1,7 @@
 // The target's RPC methods (nvmf_*), with the field's names, parameters and results.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <string>
 
@@ -15,13 +16,19 @@ class Target;
 struct TargetHolder {
     Target* target = nullptr;
     uint32_t max_subsystems = 1024;
+    std::array<uint16_t, 3> command_retry_delays{};  // CRDT1 to CRDT3, in 100 ms
+    // Of connections to transports made from now on; 0: the system's automatic size.
+    uint32_t receive_buffer_bytes = 0;
+    uint32_t send_buffer_bytes = 0;
 };
 
 void add_transport_methods(rpc::Registry& registry, TargetHolder& holder);
 void add_target_methods(rpc::Registry& registry, TargetHolder& holder);
 void add_subsystem_methods(rpc::Registry& registry, TargetHolder& holder);
 void add_subsystem_query_methods(rpc::Registry& registry, TargetHolder& holder);
-// The transports alone, then all: the {method, params} entries that make the target's present configuration again.
+// What was set before the start, the transports, then all: the {method, params} entries that make the target's present
+// configuration again.
+void write_target_config(const Target& target, Json& entries);
 void write_transport_config(const Target& target, Json& entries);
 void write_config(const Target& target, Json& entries);
 

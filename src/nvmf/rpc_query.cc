@@ -61,8 +61,12 @@ Json to_json(const Subsystem& subsystem) {
     json["serial_number"] = identity.serial_number;
     json["model_number"] = identity.model_number;
     json["max_namespaces"] = identity.max_namespaces;
+    json["passthrough"] = false;
     json["min_cntlid"] = identity.min_cntlid;
     json["max_cntlid"] = identity.max_cntlid;
+    // 0: no limit.
+    json["dmrsl"] = 0;
+    json["wzsl"] = 0;
     Json& namespaces = json["namespaces"] = Json::array();
     for (const auto& [nsid, ns] : subsystem.namespaces()) namespaces.push_back(to_json(ns.identity));
     return json;
@@ -201,6 +205,7 @@ void add_subsystem_query_methods(rpc::Registry& registry, TargetHolder& holder) 
 }
 
 void write_config(const Target& target, Json& entries) {
+    write_target_config(target, entries);
     write_transport_config(target, entries);
     for (const auto& [nqn, subsystem] : target.subsystems()) write_subsystem_config(*subsystem, entries);
 }

@@ -30,6 +30,16 @@ struct SetMaxSubsystems {
     }
 };
 
+struct SetRetryDelays {
+    std::optional<uint16_t> crdt1, crdt2, crdt3;
+    static constexpr auto fields() {
+        using P = SetRetryDelays;
+        constexpr const char* text = "A command retry delay time, in 100 ms";
+        return rpc::fields(rpc::optional("crdt1", &P::crdt1, text), rpc::optional("crdt2", &P::crdt2, text),
+                           rpc::optional("crdt3", &P::crdt3, text));
+    }
+};
+
 Task<Result<Json>> get_stats(Target& target) {
     Json groups = Json::array();
     for (PollGroup* group : target.poll_groups()) {
@@ -120,6 +130,14 @@ Task<Result<Json>> get_buffer_stats(Target& target) {
 
 }  // namespace
 
+void write_target_config(const Target& target, Json& entries) {
+    entries.push_back(
+        {{"method", "nvmf_set_max_subsystems"}, {"params", {{"max_subsystems", target.subsystem_max()}}}});
+    const auto delays = target.command_retry_delays();
+    entries.push_back(
+        {{"method", "nvmf_set_crdt"}, {"params", {{"crdt1", delays[0]}, {"crdt2", delays[1]}, {"crdt3", delays[2]}}}});
+}
+
 void add_target_methods(rpc::Registry& registry, TargetHolder& holder) {
     registry.add<TargetName>({.name = "nvmf_get_stats", .text = "Counters of each poll group", .result = "object"},
                              [&holder](TargetName params) -> Task<Result<Json>> {
@@ -138,6 +156,14 @@ void add_target_methods(rpc::Registry& registry, TargetHolder& holder) {
         [&holder](SetMaxSubsystems params) -> Task<Result<Json>> {
             if (params.max_subsystems == 0) co_return fail(Errc::invalid_argument, "max_subsystems must be at least 1");
             holder.max_subsystems = params.max_subsystems;
+            co_return Json(true);
+        });
+    registry.add<SetRetryDelays>(
+        {.name = "nvmf_set_crdt", .text = "What controllers tell of when to retry", .states = rpc::startup},
+        [&holder](SetRetryDelays params) -> Task<Result<Json>> {
+            auto& delays = holder.command_retry_delays;
+            delays = {params.crdt1.value_or(delays[0]), params.crdt2.value_or(delays[1]),
+                      params.crdt3.value_or(delays[2])};
             co_return Json(true);
         });
     registry.add<SetConfig>({.name = "nvmf_set_config",

@@ -102,6 +102,7 @@ Result<SubsystemIdentity> Target::check(const SubsystemOptions& options) const {
     }
     identity.min_cntlid = options.min_cntlid;
     identity.max_cntlid = options.max_cntlid;
+    identity.command_retry_delays = command_retry_delays_;
     identity.ana_reporting = options.ana_reporting;
     identity.is_discovery = options.nqn == nvme::discovery_nqn;
     // The lowest free id: poll groups hold views in an array by it.

@@ -59,8 +59,17 @@ RpcError Registry::not_found(std::string_view name) const {
     return {code::method_not_found, std::move(message)};
 }
 
-Task<Response> Registry::call(std::string method_name, Json params) {
-    Method* method = is_allowed(method_name) ? find(method_name) : nullptr;
+Task<Response> Registry::call(std::string method, Json params) {
+    Method* found = is_allowed(method) ? find(method) : nullptr;
+    return perform(found, std::move(method), std::move(params));
+}
+
+Task<Response> Registry::call_trusted(std::string method, Json params) {
+    Method* found = find(method);
+    return perform(found, std::move(method), std::move(params));
+}
+
+Task<Response> Registry::perform(Method* method, std::string method_name, Json params) {
     if (method == nullptr) co_return std::unexpected(not_found(method_name));
 
     if (const auto alias = aliases_.find(method_name); alias != aliases_.end() && !alias->second.warned) {
@@ -106,7 +115,7 @@ std::vector<MethodDescription> Registry::descriptions() const {
 }
 
 std::optional<States> Registry::states_of(std::string_view name) const {
-    const Method* method = is_allowed(name) ? find(name) : nullptr;
+    const Method* method = find(name);
     if (method == nullptr) return std::nullopt;
     return method->spec.states;
 }
@@ -160,6 +169,7 @@ void add_rpc_methods(Registry& registry) {
     registry.add<GetMethods>({.name = "rpc_get_methods",
                               .text = "Lists the methods that can be called",
                               .states = startup | runtime,
+                              .aliases = {"get_rpc_methods"},
                               .result = "[string]: names, sorted"},
                              [&registry](GetMethods params) { return get_methods(registry, params); });
     registry.add<DescribeMethods>(

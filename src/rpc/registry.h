@@ -59,8 +59,10 @@ public:
     template <class P>
     void add(MethodSpec spec, std::move_only_function<Task<Response>(P&&)> handler);
 
-    // Never fails otherwise than by its Response.
+    // A client's call. Never fails otherwise than by its Response.
     Task<Response> call(std::string method, Json params);
+    // The program's own, from a configuration file: the allow list does not count.
+    Task<Response> call_trusted(std::string method, Json params);
     // How many have not ended.
     [[nodiscard]] uint32_t calls_running() const { return calls_running_; }
 
@@ -68,12 +70,13 @@ public:
     [[nodiscard]] States state() const { return state_; }
     void set_state(States state);
 
-    // Only these can be called or seen from now on (--rpcs-allowed); names that nobody adds do no harm.
+    // Only these can be called or seen by clients from now on (--rpcs-allowed); names that nobody adds do no harm.
     void set_allowed(std::set<std::string, std::less<>> names) { allowed_ = std::move(names); }
 
     // By name. The allow list counts.
     [[nodiscard]] std::vector<MethodDescription> descriptions() const;
-    // When `method`, or what it is an alias of, may be called; nullopt: there is no such method.
+    // When `method`, or what it is an alias of, may be called; nullopt: there is no such method. The allow list does
+    // not count.
     [[nodiscard]] std::optional<States> states_of(std::string_view method) const;
 
 private:
@@ -83,6 +86,7 @@ private:
     void insert(MethodSpec spec, const Type& params, Call call);
     [[nodiscard]] Method* find(std::string_view name) const;
     [[nodiscard]] bool is_allowed(std::string_view name) const;
+    Task<Response> perform(Method* method, std::string name, Json params);
     [[nodiscard]] RpcError not_found(std::string_view name) const;
 
     States state_ = States::startup;

@@ -11,8 +11,10 @@
 #include "bdev_modules/malloc/malloc_rpc.h"
 #include "bdev_modules/null/null_rpc.h"
 #include "nvmf/log_flags.h"
+#include "rpc/absent_modules.h"
 #include "rpc/config.h"
 #include "rpc/json.h"
+#include "rpc/legacy_config.h"
 
 namespace weft::app {
 
@@ -62,6 +64,14 @@ void Daemon::add_methods() {
     add_framework_methods(methods_, *this);
     add_thread_methods(methods_, runtime_);
     add_log_methods(methods_);
+    add_notify_methods(methods_, notifications_);
+    bdevs_.on_change = [this](bdev::Change change, const bdev::Device& device) {
+        notifications_.note(change, device.name());
+    };
+    add_sock_methods(methods_, sockets_, [this] {
+        holder_.receive_buffer_bytes = sockets_.receive_buffer_bytes();
+        holder_.send_buffer_bytes = sockets_.send_buffer_bytes();
+    });
     bdev::add_bdev_methods(methods_, bdevs_, bdev_options_);
     bdev::add_iostat_methods(methods_, bdevs_);
     const bool is_concurrent = runtime_.data_reactors().size() > 1;
@@ -84,6 +94,11 @@ void Daemon::add_methods() {
 }
 
 void Daemon::add_modules() {
+    modules_.add({.name = "sock",
+                  .depends_on = {},
+                  .start = []() -> Task<Result<void>> { co_return Result<void>{}; },
+                  .stop = []() -> Task<void> { co_return; },
+                  .write_config = [this](Json& entries) { sockets_.write_config(entries); }});
     modules_.add({.name = "bdev",
                   .depends_on = {},
                   .start = []() -> Task<Result<void>> { co_return Result<void>{}; },
@@ -94,6 +109,7 @@ void Daemon::add_modules() {
                   .start = [this]() -> Task<Result<void>> {
                       target_ = std::make_unique<nvmf::Target>(runtime_, bdevs_, "nvmf_tgt");
                       target_->set_subsystem_max(holder_.max_subsystems);
+                      target_->set_command_retry_delays(holder_.command_retry_delays);
                       Result<void> done = co_await target_->start();
                       if (done) {
                           holder_.target = target_.get();
@@ -196,20 +212,32 @@ Task<Result<void>> Daemon::load_config() {
     auto text =
         co_await offload([&files, path = options_.config_file] { return files.read_all(path, config_bytes_max); });
     if (!text) co_return std::unexpected(std::move(text).error());
+    if (rpc::is_legacy_config(*text)) {
+        WEFT_WARNLOG("{} is an INI file; it is taken as the JSON that `weft convert-config` makes of it",
+                     options_.config_file);
+        std::vector<std::string> notes;
+        auto converted = rpc::convert_legacy_config(*text, notes);
+        if (!converted) {
+            co_return fail(converted.error().code,
+                           fmt::format("{}: {}", options_.config_file, converted.error().message));
+        }
+        for (const std::string& note : notes) WEFT_NOTICELOG("{}: {}", options_.config_file, note);
+        text = dump_json(*converted);
+    }
     auto calls = rpc::parse_config(*text);
     if (!calls) {
         co_return fail(calls.error().code, fmt::format("{}: {}", options_.config_file, calls.error().message));
     }
     Result<void> done = co_await rpc::apply_config(
         methods_, std::move(*calls),
-        {.ignore_errors = options_.ignores_config_errors, .ignore_unknown_with_warning = false},
+        {.ignore_errors = options_.ignores_config_errors, .reason_to_skip = &rpc::reason_to_skip},
         [this]() -> Task<Result<void>> { return start_framework(); });
     if (!done) co_return fail(done.error().code, fmt::format("{}: {}", options_.config_file, done.error().message));
     co_return Result<void>{};
 }
 
 Task<Result<Json>> Daemon::call(std::string method, Json params) {
-    rpc::Response response = co_await methods_.call(std::move(method), std::move(params));
+    rpc::Response response = co_await methods_.call_trusted(std::move(method), std::move(params));
     if (!response) co_return fail(Errc::invalid_argument, response.error().message);
     co_return std::move(*response);
 }
