@@ -19,7 +19,8 @@ struct GetBdevs {
     static constexpr auto fields() {
         return rpc::fields(
             rpc::optional("name", &GetBdevs::name, "Name, alias or UUID of one bdev; default: all"),
-            rpc::optional("timeout", &GetBdevs::timeout_ms, "Milliseconds to wait for the named bdev to appear"));
+            rpc::optional("timeout", &GetBdevs::timeout_ms,
+                          "Milliseconds to wait for the named bdev to appear; without a name it means nothing"));
     }
 };
 
@@ -58,7 +59,6 @@ Json supported_io_types(const Device& device) {
 Task<Result<Json>> get_bdevs(const Registry& devices, GetBdevs params) {
     Json list = Json::array();
     if (!params.name) {
-        if (params.timeout_ms) co_return fail(Errc::invalid_argument, "timeout: goes with a name only");
         for (const Device* device : devices.all()) list.push_back(describe(*device));
         co_return list;
     }

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cerrno>
+
 #include "bdev/fake_device.h"
 #include "bdev/test_client.h"
 #include "rpc/json.h"
@@ -108,7 +110,7 @@ TEST_F(BdevRpcTest, GetBdevsWaitsForOneToAppear) {
     EXPECT_EQ((**answer)[0]["name"], "late");
 
     EXPECT_EQ(call("bdev_get_bdevs", R"({"name": "never", "timeout": 5})").error().code, -19);
-    EXPECT_EQ(call("bdev_get_bdevs", R"({"timeout": 5})").error().code, rpc::code::invalid_params);
+    EXPECT_TRUE(call("bdev_get_bdevs", R"({"timeout": 5})").has_value());
     EXPECT_TRUE(call("bdev_get_bdevs", R"({"name": "late", "timeout": 18446744073709551615})").has_value());
 }
 
@@ -191,9 +193,8 @@ TEST_F(BdevRpcTest, IostatTakesNames) {
     EXPECT_EQ(names(R"({"names": ["three", "one"]})"), (Names{"three", "one"}));
     EXPECT_EQ(names(R"({"names": []})"), Names{});
     EXPECT_EQ(call("bdev_get_iostat", R"({"names": ["one", "none"]})").error().code, -19);
-    EXPECT_EQ(call("bdev_get_iostat", R"({"per_channel": true})").error().code, rpc::code::invalid_params);
-    EXPECT_EQ(call("bdev_get_iostat", R"({"per_channel": true, "names": ["one", "two"]})").error().code,
-              rpc::code::invalid_params);
+    EXPECT_EQ(call("bdev_get_iostat", R"({"per_channel": true})").error().code, -EINVAL);
+    EXPECT_EQ(call("bdev_get_iostat", R"({"per_channel": true, "names": ["one", "two"]})").error().code, -EINVAL);
     EXPECT_TRUE(call("bdev_get_iostat", R"({"per_channel": true, "names": ["one"]})").has_value());
 }
 

@@ -17,6 +17,19 @@ bool answers_to(const Device& device, std::string_view name) {
     return uuid && *uuid == device.uuid();
 }
 
+// Names come from outside, and end up in logs, answers and files.
+Result<void> check_name(std::string_view name) {
+    if (name.empty()) return fail(Errc::invalid_argument, "name: empty");
+    if (name.size() > name_bytes_max) {
+        return fail(Errc::invalid_argument,
+                    fmt::format("name: {} bytes, at most {} are allowed", name.size(), name_bytes_max));
+    }
+    const bool is_printable =
+        std::ranges::none_of(name, [](char byte) { return static_cast<unsigned char>(byte) < 0x20 || byte == 0x7F; });
+    if (!is_printable) return fail(Errc::invalid_argument, "name: holds a control character");
+    return {};
+}
+
 }  // namespace
 
 Descriptor::Descriptor(Device& device, std::function<void(Event)> on_event)
@@ -48,6 +61,8 @@ bool Registry::is_taken(std::string_view name) const {
 
 Result<Device*> Registry::add(std::unique_ptr<Device> device) {
     if (refuses_more_) return fail(Errc::cancelled, "the target is being stopped");
+    WEFT_TRY(check_name(device->name()));
+    for (const std::string& alias : device->aliases()) WEFT_TRY(check_name(alias));
     std::vector<std::string> names{device->name(), device->uuid().to_string()};
     names.insert(names.end(), device->aliases().begin(), device->aliases().end());
     for (const std::string& name : names) {

@@ -18,6 +18,8 @@ enum class Event : uint8_t {
     resized,
 };
 
+inline constexpr size_t name_bytes_max = 255;
+
 // What happens to the list of devices.
 enum class Change : uint8_t { registered, unregistered, resized };
 
@@ -49,7 +51,8 @@ public:
     Registry& operator=(const Registry&) = delete;
     ~Registry();
 
-    // Errors: already_exists when the name, an alias or the UUID is taken; cancelled after refuse_more().
+    // Errors: already_exists when the name, an alias or the UUID is taken; invalid_argument for a name or alias that is
+    // empty, longer than name_bytes_max or not printable; cancelled after refuse_more().
     Result<Device*> add(std::unique_ptr<Device> device);
     // The name, alias or UUID belongs to a device, be it one that is being removed.
     [[nodiscard]] bool is_taken(std::string_view name) const;

@@ -12,6 +12,10 @@ namespace weft::nvmf {
 
 class Target;
 
+// The field's numbers for what these methods refuse.
+inline constexpr rpc::Codes refused_as_invalid = {.others = rpc::code::invalid_params};
+inline constexpr rpc::Codes refused_as_internal = {.others = rpc::code::internal_error};
+
 // The target, which exists from the start-up of the framework on; and what is set before that.
 struct TargetHolder {
     Target* target = nullptr;

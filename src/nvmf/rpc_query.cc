@@ -77,7 +77,8 @@ Result<Subsystem*> find(const TargetHolder& holder, const OneSubsystem& params) 
     if (!target) return std::unexpected(std::move(target).error());
     const std::string nqn = params.nqn == "discovery" ? std::string(nvme::discovery_nqn) : params.nqn;
     Subsystem* subsystem = (*target)->find_subsystem(nqn);
-    if (subsystem == nullptr) return fail(Errc::no_such_device, fmt::format("there is no subsystem {}", params.nqn));
+    if (subsystem == nullptr)
+        return fail(Errc::invalid_argument, fmt::format("Subsystem with NQN '{}' not found", params.nqn));
     return subsystem;
 }
 
@@ -164,7 +165,10 @@ void write_subsystem_config(const Subsystem& subsystem, Json& entries) {
 }  // namespace
 
 void add_subsystem_query_methods(rpc::Registry& registry, TargetHolder& holder) {
-    registry.add<Query>({.name = "nvmf_get_subsystems", .text = "The subsystems, by NQN", .result = "array"},
+    registry.add<Query>({.name = "nvmf_get_subsystems",
+                         .text = "The subsystems, by NQN",
+                         .result = "array",
+                         .codes = refused_as_invalid},
                         [&holder](Query params) -> Task<Result<Json>> {
                             auto target = target_of(holder, params.tgt_name);
                             if (!target) co_return std::unexpected(std::move(target).error());
@@ -173,35 +177,41 @@ void add_subsystem_query_methods(rpc::Registry& registry, TargetHolder& holder) 
                                 if (!params.nqn || *params.nqn == nqn) list.push_back(to_json(*subsystem));
                             }
                             if (params.nqn && list.empty()) {
-                                co_return fail(Errc::no_such_device,
-                                               fmt::format("there is no subsystem {}", *params.nqn));
+                                co_return fail(Errc::invalid_argument,
+                                               fmt::format("Subsystem with NQN '{}' not found", *params.nqn));
                             }
                             co_return list;
                         });
-    registry.add<OneSubsystem>(
-        {.name = "nvmf_subsystem_get_controllers", .text = "The controllers of a subsystem", .result = "array"},
-        [&holder](OneSubsystem params) -> Task<Result<Json>> {
-            auto subsystem = find(holder, params);
-            if (!subsystem) co_return std::unexpected(std::move(subsystem).error());
-            co_return co_await get_controllers(*holder.target, (*subsystem)->identity().id);
-        });
-    registry.add<OneSubsystem>(
-        {.name = "nvmf_subsystem_get_qpairs", .text = "The queue pairs of a subsystem", .result = "array"},
-        [&holder](OneSubsystem params) -> Task<Result<Json>> {
-            auto subsystem = find(holder, params);
-            if (!subsystem) co_return std::unexpected(std::move(subsystem).error());
-            co_return co_await get_qpairs(*holder.target, (*subsystem)->identity().id);
-        });
-    registry.add<OneSubsystem>(
-        {.name = "nvmf_subsystem_get_listeners", .text = "Where a subsystem can be reached", .result = "array"},
-        [&holder](OneSubsystem params) -> Task<Result<Json>> {
-            auto subsystem = find(holder, params);
-            if (!subsystem) co_return std::unexpected(std::move(subsystem).error());
-            Json list = Json::array();
-            for (const auto& listener : (*subsystem)->listeners())
-                list.push_back({{"address", to_json(listener.address)}});
-            co_return list;
-        });
+    registry.add<OneSubsystem>({.name = "nvmf_subsystem_get_controllers",
+                                .text = "The controllers of a subsystem",
+                                .result = "array",
+                                .codes = refused_as_invalid},
+                               [&holder](OneSubsystem params) -> Task<Result<Json>> {
+                                   auto subsystem = find(holder, params);
+                                   if (!subsystem) co_return std::unexpected(std::move(subsystem).error());
+                                   co_return co_await get_controllers(*holder.target, (*subsystem)->identity().id);
+                               });
+    registry.add<OneSubsystem>({.name = "nvmf_subsystem_get_qpairs",
+                                .text = "The queue pairs of a subsystem",
+                                .result = "array",
+                                .codes = refused_as_invalid},
+                               [&holder](OneSubsystem params) -> Task<Result<Json>> {
+                                   auto subsystem = find(holder, params);
+                                   if (!subsystem) co_return std::unexpected(std::move(subsystem).error());
+                                   co_return co_await get_qpairs(*holder.target, (*subsystem)->identity().id);
+                               });
+    registry.add<OneSubsystem>({.name = "nvmf_subsystem_get_listeners",
+                                .text = "Where a subsystem can be reached",
+                                .result = "array",
+                                .codes = refused_as_invalid},
+                               [&holder](OneSubsystem params) -> Task<Result<Json>> {
+                                   auto subsystem = find(holder, params);
+                                   if (!subsystem) co_return std::unexpected(std::move(subsystem).error());
+                                   Json list = Json::array();
+                                   for (const auto& listener : (*subsystem)->listeners())
+                                       list.push_back({{"address", to_json(listener.address)}});
+                                   co_return list;
+                               });
 }
 
 void write_config(const Target& target, Json& entries) {

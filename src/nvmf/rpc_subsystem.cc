@@ -22,7 +22,8 @@ Result<Subsystem*> subsystem_of(const TargetHolder& holder, const std::optional<
         return fail(Errc::invalid_argument, fmt::format("nqn: {} bytes, at most 223 are allowed", nqn.size()));
     }
     Subsystem* subsystem = (*target)->find_subsystem(full_nqn(nqn));
-    if (subsystem == nullptr) return fail(Errc::no_such_device, fmt::format("there is no subsystem {}", nqn));
+    if (subsystem == nullptr)
+        return fail(Errc::invalid_argument, fmt::format("Subsystem with NQN '{}' not found", nqn));
     return subsystem;
 }
 
@@ -261,11 +262,15 @@ Task<Result<Json>> change_host(const TargetHolder& holder, HostParams params, bo
 
 void add_subsystem_methods(rpc::Registry& registry, TargetHolder& holder) {
     registry.add<CreateSubsystem>(
-        {.name = "nvmf_create_subsystem", .text = "Makes an empty subsystem", .aliases = {"nvmf_subsystem_create"}},
+        {.name = "nvmf_create_subsystem",
+         .text = "Makes an empty subsystem",
+         .aliases = {"nvmf_subsystem_create"},
+         .codes = refused_as_internal},
         [&holder](CreateSubsystem params) { return create_subsystem(holder, std::move(params)); });
     registry.add<SubsystemName>({.name = "nvmf_delete_subsystem",
                                  .text = "Ends a subsystem's controllers and removes it",
-                                 .aliases = {"delete_nvmf_subsystem"}},
+                                 .aliases = {"delete_nvmf_subsystem"},
+                                 .codes = refused_as_invalid},
                                 [&holder](SubsystemName params) -> Task<Result<Json>> {
                                     auto subsystem = subsystem_of(holder, params.tgt_name, params.nqn);
                                     if (!subsystem) co_return std::unexpected(std::move(subsystem).error());
@@ -278,34 +283,42 @@ void add_subsystem_methods(rpc::Registry& registry, TargetHolder& holder) {
                                 });
     registry.add<AddNamespace>({.name = "nvmf_subsystem_add_ns",
                                 .text = "Exposes a block device as a namespace",
-                                .result = "u32: the namespace's id"},
+                                .result = "u32: the namespace's id",
+                                .codes = refused_as_invalid},
                                [&holder](AddNamespace params) { return add_namespace(holder, std::move(params)); });
-    registry.add<RemoveNamespace>(
-        {.name = "nvmf_subsystem_remove_ns", .text = "Takes a namespace away; the device stays"},
-        [&holder](RemoveNamespace params) -> Task<Result<Json>> {
-            auto subsystem = subsystem_of(holder, params.tgt_name, params.nqn);
-            if (!subsystem) co_return std::unexpected(std::move(subsystem).error());
-            WEFT_CO_TRY(co_await (*subsystem)->remove_namespace(params.nsid));
-            co_return Json(true);
-        });
+    registry.add<RemoveNamespace>({.name = "nvmf_subsystem_remove_ns",
+                                   .text = "Takes a namespace away; the device stays",
+                                   .codes = refused_as_invalid},
+                                  [&holder](RemoveNamespace params) -> Task<Result<Json>> {
+                                      auto subsystem = subsystem_of(holder, params.tgt_name, params.nqn);
+                                      if (!subsystem) co_return std::unexpected(std::move(subsystem).error());
+                                      WEFT_CO_TRY(co_await (*subsystem)->remove_namespace(params.nsid));
+                                      co_return Json(true);
+                                  });
+    registry.add<ListenerParams>({.name = "nvmf_subsystem_add_listener",
+                                  .text = "Lets hosts reach a subsystem at an address",
+                                  .codes = refused_as_invalid},
+                                 [&holder](ListenerParams params) { return add_listener(holder, std::move(params)); });
     registry.add<ListenerParams>(
-        {.name = "nvmf_subsystem_add_listener", .text = "Lets hosts reach a subsystem at an address"},
-        [&holder](ListenerParams params) { return add_listener(holder, std::move(params)); });
-    registry.add<ListenerParams>(
-        {.name = "nvmf_subsystem_remove_listener", .text = "Ends that, and the controllers that came that way"},
+        {.name = "nvmf_subsystem_remove_listener",
+         .text = "Ends that, and the controllers that came that way",
+         .codes = refused_as_invalid},
         [&holder](ListenerParams params) { return remove_listener(holder, std::move(params)); });
-    registry.add<HostParams>({.name = "nvmf_subsystem_add_host", .text = "Allows a host"},
+    registry.add<HostParams>({.name = "nvmf_subsystem_add_host", .text = "Allows a host", .codes = refused_as_internal},
                              [&holder](HostParams params) { return change_host(holder, std::move(params), true); });
-    registry.add<HostParams>({.name = "nvmf_subsystem_remove_host", .text = "Forbids a host and ends its controllers"},
+    registry.add<HostParams>({.name = "nvmf_subsystem_remove_host",
+                              .text = "Forbids a host and ends its controllers",
+                              .codes = refused_as_internal},
                              [&holder](HostParams params) { return change_host(holder, std::move(params), false); });
-    registry.add<AllowAnyHost>(
-        {.name = "nvmf_subsystem_allow_any_host", .text = "Whether any host may use a subsystem"},
-        [&holder](AllowAnyHost params) -> Task<Result<Json>> {
-            auto subsystem = subsystem_of(holder, params.tgt_name, params.nqn);
-            if (!subsystem) co_return std::unexpected(std::move(subsystem).error());
-            WEFT_CO_TRY(co_await (*subsystem)->set_allow_any_host(params.allow_any_host));
-            co_return Json(true);
-        });
+    registry.add<AllowAnyHost>({.name = "nvmf_subsystem_allow_any_host",
+                                .text = "Whether any host may use a subsystem",
+                                .codes = refused_as_internal},
+                               [&holder](AllowAnyHost params) -> Task<Result<Json>> {
+                                   auto subsystem = subsystem_of(holder, params.tgt_name, params.nqn);
+                                   if (!subsystem) co_return std::unexpected(std::move(subsystem).error());
+                                   WEFT_CO_TRY(co_await (*subsystem)->set_allow_any_host(params.allow_any_host));
+                                   co_return Json(true);
+                               });
 }
 
 }  // namespace weft::nvmf

@@ -139,7 +139,10 @@ void write_target_config(const Target& target, Json& entries) {
 }
 
 void add_target_methods(rpc::Registry& registry, TargetHolder& holder) {
-    registry.add<TargetName>({.name = "nvmf_get_stats", .text = "Counters of each poll group", .result = "object"},
+    registry.add<TargetName>({.name = "nvmf_get_stats",
+                              .text = "Counters of each poll group",
+                              .result = "object",
+                              .codes = refused_as_internal},
                              [&holder](TargetName params) -> Task<Result<Json>> {
                                  auto target = target_of(holder, params.tgt_name);
                                  if (!target) co_return std::unexpected(std::move(target).error());

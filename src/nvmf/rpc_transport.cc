@@ -164,7 +164,9 @@ struct GetTransports {
 }  // namespace
 
 void add_transport_methods(rpc::Registry& registry, TargetHolder& holder) {
-    registry.add<CreateTransport>({.name = "nvmf_create_transport", .text = "Starts a transport on every poll group"},
+    registry.add<CreateTransport>({.name = "nvmf_create_transport",
+                                   .text = "Starts a transport on every poll group",
+                                   .codes = refused_as_internal},
                                   [&holder](CreateTransport params) -> Task<Result<Json>> {
                                       auto target = target_of(holder, params.tgt_name);
                                       if (!target) co_return std::unexpected(std::move(target).error());

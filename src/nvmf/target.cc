@@ -153,7 +153,7 @@ Task<Result<void>> Target::create_transport(TransportOptions options) {
                        fmt::format("transport type \"{}\" is not supported; TCP is", log::quoted(options.trtype)));
     }
     if (find_transport(options.trtype) != nullptr) {
-        co_return fail(Errc::already_exists, fmt::format("transport {} exists", options.trtype));
+        co_return fail(Errc::already_exists, fmt::format("Transport type '{}' already exists", options.trtype));
     }
     auto transport = tcp::TcpTransport::create(*this, std::move(options));
     if (!transport) co_return std::unexpected(std::move(transport).error());

@@ -43,6 +43,7 @@ struct MethodSpec {
     States states = runtime;
     std::vector<std::string> aliases;  // earlier names: taken, with one warning in the log each
     std::string result = "true";
+    Codes codes = {};  // of handlers that return Task<Result<Json>>; wrong parameters are always -32602
 };
 
 class Registry {
@@ -107,27 +108,32 @@ namespace registry_detail {
 
 // Decodes, calls, and keeps the parameters until the handler is done. R is Result<Json> or Response.
 template <class P, class R>
-Task<Response> invoke(std::move_only_function<Task<R>(P&&)>& handler, const Json& json) {
+Task<Response> invoke(std::move_only_function<Task<R>(P&&)>& handler, const Json& json, Codes codes) {
     P params{};
     if (auto done = decode(type_of<P>(), json, &params); !done) co_return std::unexpected(std::move(done).error());
     R result = co_await handler(std::move(params));
-    if (!result) co_return std::unexpected(std::move(result).error());
-    co_return std::move(*result);
+    if constexpr (std::is_same_v<R, Response>) {
+        co_return result;
+    } else {
+        if (!result) co_return std::unexpected(error_of(std::move(result).error(), codes));
+        co_return std::move(*result);
+    }
 }
 
 }  // namespace registry_detail
 
 template <class P>
 void Registry::add(MethodSpec spec, std::move_only_function<Task<Result<Json>>(P&&)> handler) {
-    insert(std::move(spec), type_of<P>(), [handler = std::move(handler)](const Json& json) mutable {
-        return registry_detail::invoke<P, Result<Json>>(handler, json);
+    const Codes codes = spec.codes;
+    insert(std::move(spec), type_of<P>(), [handler = std::move(handler), codes](const Json& json) mutable {
+        return registry_detail::invoke<P, Result<Json>>(handler, json, codes);
     });
 }
 
 template <class P>
 void Registry::add(MethodSpec spec, std::move_only_function<Task<Response>(P&&)> handler) {
     insert(std::move(spec), type_of<P>(), [handler = std::move(handler)](const Json& json) mutable {
-        return registry_detail::invoke<P, Response>(handler, json);
+        return registry_detail::invoke<P, Response>(handler, json, {});
     });
 }
 

@@ -136,6 +136,19 @@ Result: true
         std::string::npos);
 }
 
+TEST_F(RegistryTest, AnswersWithTheCodesOfTheMethod) {
+    const Codes codes = {.invalid_argument = -22, .others = code::internal_error};
+    for (const Errc errc : {Errc::invalid_argument, Errc::no_such_device}) {
+        const std::string name = errc == Errc::invalid_argument ? "invalid" : "absent";
+        registry.add<NoParams>({.name = name, .codes = codes},
+                               [errc](NoParams) -> Task<Result<Json>> { co_return fail(errc, "no"); });
+    }
+    registry.set_state(runtime);
+    EXPECT_EQ(call("invalid"), Response(fail_code(-22, "no")));
+    EXPECT_EQ(call("absent"), Response(fail_code(code::internal_error, "no")));
+    EXPECT_EQ(call("absent", R"({"x":1})").error().code, code::invalid_params);
+}
+
 TEST(RegistryDeathTest, RefusesANameTwice) {
     Registry registry;
     add_rpc_methods(registry);

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <filesystem>
 
+#include "app/cli/number_range.h"
 #include "app/cli/rpc_session.h"
 #include "app/cli/session.h"
 #include "app/cli/subcommand.h"
@@ -31,7 +32,7 @@ public:
             ->capture_default_str();
         sub_->add_option("-p,--port", options_.port, "Its port, when -s is an address")->capture_default_str();
         sub_->add_option("-t,--timeout", options_.timeout_s, "Seconds to wait for the answer")
-            ->check(CLI::Range(0.001, 1e6))
+            ->check(number_range(0.001, 1e6))
             ->capture_default_str();
         sub_->add_option("-r,--retries", options_.retries, "How often to try again to connect, every 0.2 s")
             ->check(CLI::Range(0, 1'000'000))

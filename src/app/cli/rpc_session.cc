@@ -8,6 +8,7 @@
 
 #include "app/cli/rpc_arguments.h"
 #include "app/cli/rpc_config.h"
+#include "app/cli/rpc_grammar.h"
 #include "app/cli/rpc_words.h"
 #include "app/cli/subcommand.h"
 #include "reactor/reactor.h"
@@ -34,12 +35,15 @@ void say_help_for(const Error& error, const std::string& server) {
     }
 }
 
-// rpc.py prints what was asked for, and nothing when something was only done.
-void print_result(const Json& result, bool is_rpc_py) {
-    if (is_rpc_py && result.is_string()) {
+std::string rpc_py_text(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace); }
+
+// rpc.py prints what was asked for, nothing when something was only done, and the names of what was made bare.
+void print_as_rpc_py(std::string_view method, const Json& result) {
+    const bool is_made = method.ends_with("_create") || canonical_name(method).ends_with("_create");
+    if (is_made && result.is_string()) {
         fmt::print("{}\n", result.get<std::string>());
-    } else if (!is_rpc_py || result.is_structured()) {
-        fmt::print("{}\n", dump_json_pretty(result));
+    } else if (result.is_structured() || result.is_string()) {
+        fmt::print("{}\n", rpc_py_text(result));
     }
 }
 
@@ -99,9 +103,10 @@ int RpcSession::report(const std::string& method, const Json& params, const rpc:
     }
     Json request = params.is_object() ? params : Json::object();
     request["method"] = method;
+    request["req_id"] = 1;
     const Json response{{"code", error.code}, {"message", error.message}};
-    fmt::print("request:\n{}\nGot JSON-RPC error response\nresponse:\n{}\n", dump_json_pretty(request),
-               dump_json_pretty(response));
+    fmt::print("request:\n{}\nGot JSON-RPC error response\nresponse:\n{}\n", rpc_py_text(request),
+               rpc_py_text(response));
     return exit_failed;
 }
 
@@ -147,7 +152,11 @@ Task<int> RpcSession::call(const std::string& method, std::span<const std::strin
     }
     const rpc::Response answer = co_await request(method, *params);
     if (!answer) co_return report(method, *params, answer.error());
-    print_result(*answer, options_.is_rpc_py);
+    if (options_.is_rpc_py) {
+        print_as_rpc_py(method, *answer);
+    } else {
+        fmt::print("{}\n", dump_json_pretty(*answer));
+    }
     co_return exit_ok;
 }
 

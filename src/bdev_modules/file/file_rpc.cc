@@ -1,5 +1,6 @@
 #include "bdev_modules/file/file_rpc.h"
 
+#include <cerrno>
 #include <optional>
 
 #include "bdev/bdev_rpc.h"
@@ -100,7 +101,8 @@ void add_file_methods(rpc::Registry& methods, Registry& devices, bool is_concurr
     methods.add<AioCreate>({.name = "bdev_aio_create",
                             .text = "Makes a bdev of a file or a block device",
                             .aliases = {"construct_aio_bdev"},
-                            .result = "string: its name"},
+                            .result = "string: its name",
+                            .codes = {.invalid_argument = -EINVAL}},
                            [&devices, is_concurrent](AioCreate params) {
                                return create(devices, {.name = std::move(params.name),
                                                        .filename = std::move(params.filename),
@@ -115,7 +117,8 @@ void add_file_methods(rpc::Registry& methods, Registry& devices, bool is_concurr
     methods.add<UringCreate>({.name = "bdev_uring_create",
                               .text = "The same as bdev_aio_create",
                               .aliases = {"construct_uring_bdev"},
-                              .result = "string: its name"},
+                              .result = "string: its name",
+                              .codes = {.invalid_argument = -EINVAL}},
                              [&devices, is_concurrent](UringCreate params) {
                                  return create(devices, {.name = std::move(params.name),
                                                          .filename = std::move(params.filename),

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <optional>
 
 #include "bdev/bdev_rpc.h"
@@ -76,7 +77,8 @@ void add_malloc_methods(rpc::Registry& methods, Registry& devices, bool is_concu
         {.name = "bdev_malloc_create",
          .text = "Makes a RAM disk; its memory is taken from the system in the background",
          .aliases = {"construct_malloc_bdev"},
-         .result = "string: its name"},
+         .result = "string: its name",
+         .codes = {.invalid_argument = -EINVAL}},
         [&devices, is_concurrent](MallocCreate params) { return create(devices, std::move(params), is_concurrent); });
     methods.add<MallocDelete>(
         {.name = "bdev_malloc_delete",

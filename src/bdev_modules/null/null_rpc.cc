@@ -1,6 +1,7 @@
 #include "bdev_modules/null/null_rpc.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <optional>
 
 #include "bdev/bdev_rpc.h"
@@ -117,7 +118,8 @@ void add_null_methods(rpc::Registry& methods, Registry& devices) {
     methods.add<NullCreate>({.name = "bdev_null_create",
                              .text = "Makes a bdev that keeps nothing and reads as zero",
                              .aliases = {"construct_null_bdev"},
-                             .result = "string: its name"},
+                             .result = "string: its name",
+                             .codes = {.invalid_argument = -EINVAL}},
                             [&devices](NullCreate params) { return create(devices, std::move(params)); });
     methods.add<NullDelete>(
         {.name = "bdev_null_delete", .text = "Removes a null bdev", .aliases = {"delete_null_bdev"}},
