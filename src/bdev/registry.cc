@@ -19,7 +19,6 @@ bool answers_to(const Device& device, std::string_view name) {
 
 // Names come from outside, and end up in logs, answers and files.
 Result<void> check_name(std::string_view name) {
-    if (name.empty()) return fail(Errc::invalid_argument, "name: empty");
     if (name.size() > name_bytes_max) {
         return fail(Errc::invalid_argument,
                     fmt::format("name: {} bytes, at most {} are allowed", name.size(), name_bytes_max));

@@ -52,7 +52,7 @@ public:
     ~Registry();
 
     // Errors: already_exists when the name, an alias or the UUID is taken; invalid_argument for a name or alias that is
-    // empty, longer than name_bytes_max or not printable; cancelled after refuse_more().
+    // longer than name_bytes_max or not printable; cancelled after refuse_more().
     Result<Device*> add(std::unique_ptr<Device> device);
     // The name, alias or UUID belongs to a device, be it one that is being removed.
     [[nodiscard]] bool is_taken(std::string_view name) const;

@@ -99,7 +99,7 @@ Task<Result<Json>> get_controllers(Target& target, uint32_t subsystem_id) {
         for (const auto& [uid, controller] : group->controllers()) {
             if (controller->subsystem().identity.id != subsystem_id) continue;
             list.push_back({{"cntlid", controller->identity().cntlid},
-                            {"cntrltype", controller->is_discovery() ? "Discovery" : "I/O"},
+                            {"cntrltype", controller->is_discovery() ? "discovery" : "io"},
                             {"hostnqn", controller->identity().hostnqn},
                             {"hostid", controller->identity().hostid.to_string()},
                             {"num_io_qpairs", controller->io_queue_count()}});

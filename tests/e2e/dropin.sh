@@ -78,6 +78,15 @@ for method in spdk_get_version framework_get_subsystems framework_get_scheduler 
     check "$method has the field's keys" shaped $method
 done
 check "sock_impl_get_options has the field's keys" shaped sock_impl_get_options -i posix
+"$bin/weft" perf "${target[@]}" -n ${cnode}1 -q 1 -o 4096 -w randread --rate 10 --warmup 0 -t 3 >/dev/null 2>&1 </dev/null &
+load=$!
+for _ in $(seq 50); do py nvmf_subsystem_get_qpairs ${cnode}1 | grep -q '"qid": 1' && break; sleep 0.1; done
+for method in nvmf_subsystem_get_controllers nvmf_subsystem_get_qpairs; do
+    check "$method has the field's keys" shaped $method ${cnode}1
+done
+check "a controller is of type io" bash -c "'$work/bin/rpc.py' -s '$sock' nvmf_subsystem_get_controllers ${cnode}1 | grep -q '\"cntrltype\": \"io\"'"
+kill "$load"
+wait "$load" 2>/dev/null
 check "bdevs that came and went were told" bash -c "'$work/bin/rpc.py' -s '$sock' notify_get_notifications | grep -q bdev_unregister"
 before=$(py nvmf_get_subsystems)
 py save_config >"$work/saved.json"
@@ -111,6 +120,15 @@ done
 sed "s#bdev_raid_set_options#bdev_raid_create#; s#@PORT@#$port#; s#@FILE@#$work/test-disk.raw#" "$field/config-26.09.json" >"$work/raid.json"
 refused "a file that makes what is not here" "bdev_raid_create" "$work/bin/nvmf_tgt" -r "$sock" --json "$work/raid.json"
 
+# ---- a transport in each of the notes' forms ----
+for form in "-t TCP -u 2097152 -i 2097152" "-t TCP -p 4" "-t TCP -g nvmf_tgt -q 64 -c 0 -a 64 -n 1023 -b 16 -o -y 2 -l 128"; do
+    check "a target for one transport" start_as nvmf_tgt
+    # shellcheck disable=SC2086
+    check "nvmf_create_transport $form" py nvmf_create_transport $form
+    check "it has the shape" shaped nvmf_get_transports
+    check "it goes" stop
+done
+
 # ---- INI ----
 cat >"$work/test.conf" <<END
 # of before JSON
@@ -141,6 +159,30 @@ printf '[Transport]\nTyp TCP\n' >"$work/wrong.conf"
 refused "an INI file with a wrong key" "wrong.conf: line 2.*did you mean Type" "$work/bin/nvmf_tgt" -r "$sock" -c "$work/wrong.conf"
 sed 's/TCP/RDMA/' "$work/test.conf" >"$work/rdma.conf"
 refused "one for a transport that is not here" "nvmf_create_transport.*RDMA" "$work/bin/nvmf_tgt" -r "$sock" -c "$work/rdma.conf"
+
+# ---- options of sockets that count ----
+check "a target that waits" start_as nvmf_tgt --wait-for-rpc
+check "sock_impl_set_options -i posix -r 65536 --enable-quickack" py sock_impl_set_options -i posix -r 65536 --enable-quickack
+check "sock_set_default_impl -i uring" py sock_set_default_impl -i uring
+refused "sock_set_default_impl -i ssl" "ssl is not supported" py sock_set_default_impl -i ssl
+refused "an implementation that is none" "one of posix, uring, ssl" py sock_set_default_impl -i vpp
+check "back to posix" py sock_set_default_impl -i posix
+check "they are told" bash -c "'$work/bin/rpc.py' -s '$sock' sock_impl_get_options -i posix | grep -q '\"recv_buf_size\": 65536'"
+check "framework_start_init" py framework_start_init
+refused "too late" "only be called before" py sock_impl_set_options -i posix -r 0
+check "a RAM disk behind it" bash -c "printf 'nvmf_create_transport -t TCP\nbdev_malloc_create -b Malloc0 16 512\nnvmf_create_subsystem ${cnode}1 -a\nnvmf_subsystem_add_ns ${cnode}1 Malloc0\nnvmf_subsystem_add_listener ${cnode}1 -t tcp -a 127.0.0.1 -s $port\n' | '$work/bin/rpc.py' -s '$sock'"
+if command -v ss >/dev/null; then
+    "$bin/weft" perf "${target[@]}" -n ${cnode}1 -q 1 -o 4096 -w randread --rate 10 --warmup 0 -t 3 >/dev/null 2>&1 </dev/null &
+    load=$!
+    for _ in $(seq 50); do ss -tmnH "sport = :$port" | grep -q rb131072 && break; sleep 0.1; done
+    check "connections have the buffer (the system doubles it)" bash -c "ss -tmnH 'sport = :$port' | grep -q rb131072"
+    kill "$load"
+    wait "$load" 2>/dev/null
+else
+    echo "skip connections have the buffer: there is no ss"
+fi
+check "the options are saved" bash -c "'$work/bin/rpc.py' -s '$sock' save_config -s sock | grep -q '\"recv_buf_size\": 65536'"
+check "it stops in order" stop
 
 # ---- sockets and the allow list ----
 check "two sockets, an allow list and a file" start_as nvmf_tgt -r "$work/two.sock" --rpcs-allowed spdk_get_version,nvmf_get_subsystems,rpc_get_methods --json "$work/saved.json"
