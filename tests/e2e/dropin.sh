@@ -55,6 +55,8 @@ check "nvmf_subsystem_add_listener NQN -t tcp -a IP -s PORT" py nvmf_subsystem_a
 check "… -t TCP -f Ipv4 -a IP -s PORT -p TARGET NQN" py nvmf_subsystem_add_listener -t TCP -f Ipv4 -a 127.0.0.1 -s "$port" -p nvmf_tgt ${cnode}2
 check "… nqn.2014-08.org.nvmexpress.discovery" py nvmf_subsystem_add_listener nqn.2014-08.org.nvmexpress.discovery -t tcp -a 127.0.0.1 -s "$port"
 check "nvmf_subsystem_get_listeners" shaped nvmf_subsystem_get_listeners "${cnode}1"
+check "nvmf_subsystem_get_listeners 'nqn.2014-08.org.nvmexpress.discovery'" shaped nvmf_subsystem_get_listeners 'nqn.2014-08.org.nvmexpress.discovery'
+check "nvmf_subsystem_add_listener NQN -t tcp -a 0.0.0.0 -s PORT" py nvmf_subsystem_add_listener nqn.2019-07.io.spdk:cnode -t tcp -a 0.0.0.0 -s "$(free_port)"
 check "nvmf_get_stats" shaped nvmf_get_stats
 # Forms of 23.05 that are others today.
 check "nvmf_subsystem_allow_any_host -d" py nvmf_subsystem_allow_any_host ${cnode}2 -d
@@ -188,7 +190,13 @@ check "it stops in order" stop
 check "two sockets, an allow list and a file" start_as nvmf_tgt -r "$work/two.sock" --rpcs-allowed spdk_get_version,nvmf_get_subsystems,rpc_get_methods --json "$work/saved.json"
 check "the other socket" "$work/bin/rpc.py" -s "$work/two.sock" spdk_get_version
 if [ "$before" = "$(py nvmf_get_subsystems)" ]; then ok "the file was not limited"; else not_ok "the file was not limited"; fi
+tcp=$(free_port)
+refused "a socket that another serves" "in use" "$work/bin/spdk_tgt" -r "$work/two.sock" -r "127.0.0.1:$tcp"
 refused "clients are" "Method not found" py bdev_get_bdevs
 check "they see what they may call" bash -c "[ \$('$work/bin/rpc.py' -s '$sock' rpc_get_methods | grep -c '_') = 3 ]"
 check "the end" stop
+check "a TCP socket" start_as nvmf_tgt -r "127.0.0.1:$tcp"
+check "rpc.py -s ADDRESS -p PORT" "$work/bin/rpc.py" -s 127.0.0.1 -p "$tcp" -t 5 -r 2 spdk_get_version
+refused "a timeout that is no time" "range" "$work/bin/rpc.py" -t nan spdk_get_version
+check "the very end" stop
 finish
