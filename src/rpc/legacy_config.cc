@@ -140,15 +140,17 @@ public:
     Result<Json> convert(const std::vector<Section>& sections) {
         // [Nvmf] is older than [Transport]: there its keys are those of each transport.
         for (const Section& section : sections) {
-            if (section.name == "Nvmf") nvmf_ = &section;
+            if (section.name != "Nvmf") continue;
+            if (nvmf_ != nullptr) return refuse(section.number, "[Nvmf] is there twice");
+            nvmf_ = &section;
         }
         for (const Section& section : sections) WEFT_TRY(read(section));
         if (nvmf_ != nullptr && transports_.empty() && !listened_trtype_.empty()) {
             Json params{{"trtype", listened_trtype_}};
-            for (const Line& line : nvmf_->lines) {
-                WEFT_TRY(rename(*nvmf_, line, transport_keys, params));
-            }
+            for (const Line& line : nvmf_->lines) WEFT_TRY(rename(*nvmf_, line, transport_keys, params));
             add(transports_, "nvmf_create_transport", std::move(params));
+        } else if (nvmf_ != nullptr) {
+            for (const Line& line : nvmf_->lines) note_absent(*nvmf_, line);
         }
         Json nvmf = Json::array();
         for (Json& call : transports_) nvmf.push_back(std::move(call));

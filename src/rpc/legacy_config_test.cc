@@ -85,6 +85,12 @@ nvmf_subsystem_add_listener {"listen_address":{"trtype":"TCP","adrfam":"IPv4","t
 )");
 }
 
+TEST(LegacyConfig, SaysWhatItLeavesOut) {
+    EXPECT_EQ(calls_of("[Nvmf]\nMaxQueueDepth 64\n[Transport]\nType TCP\n"),
+              "nvmf_create_transport {\"trtype\":\"TCP\"}\nline 2: [Nvmf] MaxQueueDepth: changes nothing here\n");
+    EXPECT_EQ(calls_of("[Nvmf]\n[Nvmf]\n"), "error: line 2: [Nvmf] is there twice");
+}
+
 TEST(LegacyConfig, SaysWhichLineIsWrong) {
     EXPECT_EQ(calls_of("NQN x\n"), "error: line 1: before the first [Section]");
     EXPECT_EQ(calls_of("[Transport]\nTyp TCP\n"),

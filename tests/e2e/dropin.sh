@@ -187,9 +187,10 @@ check "the options are saved" bash -c "'$work/bin/rpc.py' -s '$sock' save_config
 check "it stops in order" stop
 
 # ---- sockets and the allow list ----
-check "two sockets, an allow list and a file" start_as nvmf_tgt -r "$work/two.sock" --rpcs-allowed spdk_get_version,nvmf_get_subsystems,rpc_get_methods --json "$work/saved.json"
+check "two sockets, an allow list and a file" start_as nvmf_tgt -r "$work/two.sock" --rpcs-allowed spdk_get_version,nvmf_get_subsystems,rpc_get_methods,no_such_one --json "$work/saved.json"
 check "the other socket" "$work/bin/rpc.py" -s "$work/two.sock" spdk_get_version
 if [ "$before" = "$(py nvmf_get_subsystems)" ]; then ok "the file was not limited"; else not_ok "the file was not limited"; fi
+check "a name that no method has is told" grep -q "rpcs-allowed: there is no method no_such_one" "$work/log"
 tcp=$(free_port)
 refused "a socket that another serves" "in use" "$work/bin/spdk_tgt" -r "$work/two.sock" -r "127.0.0.1:$tcp"
 refused "clients are" "Method not found" py bdev_get_bdevs

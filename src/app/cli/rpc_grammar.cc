@@ -80,7 +80,8 @@ constexpr Row table[] = {
      "--no-auto-visible=namespace.no_auto_visible! -N=namespace.hide_metadata! "
      "--hide-metadata=namespace.hide_metadata!"},
     {"nvmf_subsystem_allow_any_host",
-     "nqn -t=tgt_name -e=allow_any_host! --enable=allow_any_host! -d=allow_any_host~ --disable=allow_any_host~"},
+     "nqn -t=tgt_name -e=allow_any_host! --enable=allow_any_host! -d=allow_any_host~ --disable=allow_any_host~ "
+     "--no-allow-any-host=allow_any_host~"},
     {"nvmf_subsystem_get_controllers", "nqn -t=tgt_name"},
     {"nvmf_subsystem_get_listeners", "nqn -t=tgt_name"},
     {"nvmf_subsystem_get_qpairs", "nqn -t=tgt_name"},

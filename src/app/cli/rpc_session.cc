@@ -90,8 +90,7 @@ Task<rpc::Response> RpcSession::request(std::string method, Json params) {
     if (options_.is_verbose) {
         fmt::print(stderr, "request: {} {}\n", method, params.is_null() ? "" : dump_json_pretty(params));
     }
-    rpc::Response answer = co_await client_->request(std::move(method), std::move(params),
-                                                     static_cast<env::TimeNs>(options_.timeout_s * 1e9));
+    rpc::Response answer = co_await client_->request(std::move(method), std::move(params), timeout());
     if (options_.is_verbose && answer) fmt::print(stderr, "response: {}\n", dump_json_pretty(*answer));
     co_return answer;
 }
@@ -134,7 +133,7 @@ Task<int> RpcSession::call(const std::string& method, std::span<const std::strin
     if (wants_help || (!words.empty() && !is_json)) {
         // Servers other than weftd do not have this method: then values are what they look like.
         const Json params = {{"method", method}};
-        const rpc::Response answer = co_await client_->request("weft_describe_methods", params);
+        const rpc::Response answer = co_await client_->request("weft_describe_methods", params, timeout());
         if (answer) description = description_of(*answer, method);
     }
     if (wants_help) {

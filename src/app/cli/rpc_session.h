@@ -48,6 +48,7 @@ public:
 private:
     RpcSession(RpcOptions options, std::unique_ptr<rpc::Client> client)
         : options_(std::move(options)), client_(std::move(client)) {}
+    [[nodiscard]] env::TimeNs timeout() const { return static_cast<env::TimeNs>(options_.timeout_s * 1e9); }
     Task<int> call(const std::string& method, std::span<const std::string> words);
 
     const RpcOptions options_;

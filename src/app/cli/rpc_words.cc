@@ -126,7 +126,14 @@ private:
         if (find_param(dashed.substr(2)) != nullptr) return nullptr;
         std::string word(dashed);
         std::ranges::replace(word, '_', '-');
-        return grammar_->find(word);
+        if (const GrammarTarget* target = grammar_->find(word)) return target;
+        // Without a description the short form tells that the parameter is a switch.
+        const std::string name = with_underscores(dashed.substr(2));
+        const auto is_switch = [&name](const GrammarTarget& option) {
+            return option.param == name && option.kind == Kind::flag;
+        };
+        const auto found = std::ranges::find_if(grammar_->options, is_switch);
+        return found == grammar_->options.end() ? nullptr : &*found;
     }
 
     // The one parameter that begins with `name`, or `name` itself.

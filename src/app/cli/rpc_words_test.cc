@@ -63,6 +63,9 @@ TEST(RpcWords, KnowsFlagsForFalseAndLists) {
     EXPECT_EQ(params_of("nvmf_subsystem_allow_any_host -e NQN"), R"({"allow_any_host":true,"nqn":"NQN"})");
     EXPECT_EQ(params_of("bdev_get_iostat --names Malloc0,Null0 -c"),
               R"({"names":["Malloc0","Null0"],"per_channel":true})");
+    EXPECT_EQ(params_of("nvmf_subsystem_allow_any_host --no-allow-any-host NQN"),
+              R"({"allow_any_host":false,"nqn":"NQN"})");
+    EXPECT_EQ(params_of("nvmf_create_subsystem --allow-any-host NQN"), R"({"allow_any_host":true,"nqn":"NQN"})");
     EXPECT_EQ(params_of("nvmf_set_crdt -t1 5 -t2 6"), R"({"crdt1":5,"crdt2":6})");
 }
 

@@ -90,6 +90,9 @@ void Daemon::add_methods() {
         names.emplace(rest.substr(0, comma));
         rest = comma == std::string_view::npos ? std::string_view{} : rest.substr(comma + 1);
     }
+    for (const std::string& name : names) {
+        if (!methods_.states_of(name)) WEFT_WARNLOG("--rpcs-allowed: there is no method {}", log::quoted(name, 128));
+    }
     methods_.set_allowed(std::move(names));
 }
 
