@@ -71,6 +71,7 @@ check "--verbose=DEBUG shows the call" bash -c "'$work/bin/rpc.py' -s '$sock' --
 check "commands on standard input" bash -c "printf '# two\nbdev_malloc_create -b A 1 512\n\nbdev_malloc_delete \"A\"\n' | '$work/bin/rpc.py' -s '$sock'"
 refused "… until one fails" "no such option" bash -c "printf 'bdev_malloc_create -Z 1 512\nspdk_kill_instance SIGKILL\n' | '$work/bin/rpc.py' -s '$sock'"
 check "--server ends each answer with its status" bash -c "printf 'log_get_level\nbdev_malloc_delete none\n' | '$work/bin/rpc.py' -s '$sock' --server | grep STATUS | tr '\n' ' ' | grep -q 'STATUS=0 \*\*STATUS=1'"
+refused "a method that is misspelt" "Method not found: bdev_null_creat; did you mean bdev_null_create" py bdev_null_creat N0 16 512
 refused "a method that is not here" "Method not found: bdev_nvme_attach_controller" py bdev_nvme_attach_controller '{"name":"Nvme0","trtype":"PCIe","traddr":"0000:01:00.0"}'
 
 # ---- the life of a target ----

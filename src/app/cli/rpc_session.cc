@@ -146,6 +146,11 @@ Task<int> RpcSession::call(const std::string& method, std::span<const std::strin
     }
     auto params = rpc_params(words, method, description);
     if (!params) {
+        // Nobody knows a misspelt method's forms: what the server says of its name helps more.
+        if (!description && !co_await knows(method)) {
+            const rpc::Response answer = co_await request(method, Json());
+            if (!answer) co_return report(method, Json(), answer.error());
+        }
         fmt::print(stderr, "weft: {}: {}\n", method, params.error().message);
         co_return exit_failed;
     }
@@ -157,6 +162,12 @@ Task<int> RpcSession::call(const std::string& method, std::span<const std::strin
         fmt::print("{}\n", dump_json_pretty(*answer));
     }
     co_return exit_ok;
+}
+
+Task<bool> RpcSession::knows(const std::string& method) {
+    const rpc::Response names =
+        co_await client_->request("rpc_get_methods", Json{{"include_aliases", true}}, timeout());
+    co_return !names || std::ranges::find(*names, Json(method)) != names->end();
 }
 
 Task<std::optional<int>> RpcSession::run_script() {

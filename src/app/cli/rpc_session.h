@@ -49,6 +49,8 @@ private:
     RpcSession(RpcOptions options, std::unique_ptr<rpc::Client> client)
         : options_(std::move(options)), client_(std::move(client)) {}
     [[nodiscard]] env::TimeNs timeout() const { return static_cast<env::TimeNs>(options_.timeout_s * 1e9); }
+    // Whether the server has it; true when it does not say.
+    Task<bool> knows(const std::string& method);
     Task<int> call(const std::string& method, std::span<const std::string> words);
 
     const RpcOptions options_;
