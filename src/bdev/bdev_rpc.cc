@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "base/log.h"
 #include "reactor/reactor.h"
 #include "rpc/json.h"
 
@@ -18,7 +19,8 @@ struct GetBdevs {
     static constexpr auto fields() {
         return rpc::fields(
             rpc::optional("name", &GetBdevs::name, "Name, alias or UUID of one bdev; default: all"),
-            rpc::optional("timeout", &GetBdevs::timeout_ms, "Milliseconds to wait for the named bdev to appear"));
+            rpc::optional("timeout", &GetBdevs::timeout_ms,
+                          "Milliseconds to wait for the named bdev to appear; without a name it means nothing"));
     }
 };
 
@@ -49,13 +51,14 @@ Json supported_io_types(const Device& device) {
             {"seek_hole", false},
             {"seek_data", false},
             {"copy", false},
-            {"nvme_iov_md", false}};
+            {"nvme_iov_md", false},
+            {"nvme_nssr", false},
+            {"write_uncorrectable", false}};
 }
 
 Task<Result<Json>> get_bdevs(const Registry& devices, GetBdevs params) {
     Json list = Json::array();
     if (!params.name) {
-        if (params.timeout_ms) co_return fail(Errc::invalid_argument, "timeout: goes with a name only");
         for (const Device* device : devices.all()) list.push_back(describe(*device));
         co_return list;
     }
@@ -72,6 +75,19 @@ Task<Result<Json>> get_bdevs(const Registry& devices, GetBdevs params) {
     co_return list;
 }
 
+// A name of before each module had a method for it.
+struct DeleteBdev {
+    std::string name;
+    static constexpr auto fields() { return rpc::fields(rpc::required("name", &DeleteBdev::name, "The bdev")); }
+};
+
+Task<Result<Json>> delete_bdev(Registry& devices, std::string name) {
+    static bool has_warned = false;
+    if (!has_warned) WEFT_WARNLOG("RPC method delete_bdev is deprecated, use bdev_malloc_delete or its like");
+    has_warned = true;
+    return remove_by_rpc(devices, std::move(name), [](const Device&) { return true; });
+}
+
 }  // namespace
 
 Json describe(const Device& device) {
@@ -85,11 +101,12 @@ Json describe(const Device& device) {
                   {"product_name", device.product_name()},
                   {"block_size", device.block_bytes()},
                   {"num_blocks", device.block_count()}};
-    if (geometry.optimal_blocks > 0) {
-        facts["preferred_write_granularity"] = geometry.optimal_blocks;
-        facts["optimal_write_size"] = geometry.optimal_blocks;
-    }
-    if (geometry.unmap_blocks > 1) facts["preferred_unmap_granularity"] = geometry.unmap_blocks;
+    const uint32_t unmap_blocks = geometry.unmap_blocks > 1 ? geometry.unmap_blocks : 0;
+    facts["preferred_write_alignment"] = geometry.optimal_blocks;
+    facts["preferred_write_granularity"] = geometry.optimal_blocks;
+    facts["optimal_write_size"] = geometry.optimal_blocks;
+    facts["preferred_unmap_alignment"] = unmap_blocks;
+    facts["preferred_unmap_granularity"] = unmap_blocks;
     facts["uuid"] = uuid;
     facts["assigned_rate_limits"] = {
         {"rw_ios_per_sec", 0}, {"rw_mbytes_per_sec", 0}, {"r_mbytes_per_sec", 0}, {"w_mbytes_per_sec", 0}};
@@ -137,12 +154,13 @@ void add_bdev_methods(rpc::Registry& methods, Registry& devices, BdevOptions& op
     methods.add<BdevOptions>({.name = "bdev_set_options",
                               .text = "Takes SPDK's options of the block layer",
                               .states = rpc::startup,
-                              .aliases = {"set_bdev_options"},
-                              .changes_config = true},
+                              .aliases = {"set_bdev_options"}, .changes_config = true},
                              [&options](BdevOptions params) -> Task<Result<Json>> {
                                  options = params;
                                  co_return Json(true);
                              });
+    methods.add<DeleteBdev>({.name = "delete_bdev", .text = "Deprecated: removes a bdev of whatever kind"},
+                            [&devices](DeleteBdev params) { return delete_bdev(devices, std::move(params.name)); });
     methods.add<Examine>({.name = "bdev_examine", .text = "Does nothing: no bdev is found on another one"},
                          [](Examine) -> Task<Result<Json>> { co_return Json(true); });
     methods.add<rpc::NoParams>(

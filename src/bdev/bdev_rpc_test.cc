@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cerrno>
+
 #include "bdev/fake_device.h"
 #include "bdev/test_client.h"
 #include "rpc/json.h"
@@ -47,16 +49,19 @@ TEST_F(BdevRpcTest, GetBdevsTellsAllOfADevice) {
     const std::string uuid = device.uuid().to_string();
     const rpc::Response answer = call("bdev_get_bdevs", R"({"name": "disk"})");
     ASSERT_TRUE(answer.has_value());
-    EXPECT_EQ(dump_json(*answer),
-              R"([{"name":"disk","aliases":[")" + uuid + R"("],"product_name":"Fake disk","block_size":512,)" +
-                  R"("num_blocks":1000,"uuid":")" + uuid + R"(",)" +
-                  R"("assigned_rate_limits":{"rw_ios_per_sec":0,"rw_mbytes_per_sec":0,"r_mbytes_per_sec":0,)"
-                  R"("w_mbytes_per_sec":0},"claimed":false,"zoned":false,"supported_io_types":{"read":true,)"
-                  R"("write":true,"unmap":true,"flush":true,"reset":true,"nvme_admin":false,"nvme_io":false,)"
-                  R"("nvme_io_md":false,"write_zeroes":true,"zcopy":false,"get_zone_info":false,)"
-                  R"("zone_management":false,"zone_append":false,"compare":true,"compare_and_write":false,)"
-                  R"("abort":true,"seek_hole":false,"seek_data":false,"copy":false,"nvme_iov_md":false},)"
-                  R"("memory_domains":[],"driver_specific":{}}])");
+    EXPECT_EQ(
+        dump_json(*answer),
+        R"([{"name":"disk","aliases":[")" + uuid + R"("],"product_name":"Fake disk","block_size":512,)" +
+            R"("num_blocks":1000,"preferred_write_alignment":0,"preferred_write_granularity":0,"optimal_write_size":0,)"
+            R"("preferred_unmap_alignment":0,"preferred_unmap_granularity":0,"uuid":")" +
+            uuid + R"(",)" +
+            R"("assigned_rate_limits":{"rw_ios_per_sec":0,"rw_mbytes_per_sec":0,"r_mbytes_per_sec":0,)"
+            R"("w_mbytes_per_sec":0},"claimed":false,"zoned":false,"supported_io_types":{"read":true,)"
+            R"("write":true,"unmap":true,"flush":true,"reset":true,"nvme_admin":false,"nvme_io":false,)"
+            R"("nvme_io_md":false,"write_zeroes":true,"zcopy":false,"get_zone_info":false,)"
+            R"("zone_management":false,"zone_append":false,"compare":true,"compare_and_write":false,)"
+            R"("abort":true,"seek_hole":false,"seek_data":false,"copy":false,"nvme_iov_md":false,"nvme_nssr":false,"write_uncorrectable":false},)"
+            R"("memory_domains":[],"driver_specific":{}}])");
 }
 
 TEST_F(BdevRpcTest, GetBdevsListsAllInOrder) {
@@ -105,7 +110,7 @@ TEST_F(BdevRpcTest, GetBdevsWaitsForOneToAppear) {
     EXPECT_EQ((**answer)[0]["name"], "late");
 
     EXPECT_EQ(call("bdev_get_bdevs", R"({"name": "never", "timeout": 5})").error().code, -19);
-    EXPECT_EQ(call("bdev_get_bdevs", R"({"timeout": 5})").error().code, rpc::code::invalid_params);
+    EXPECT_TRUE(call("bdev_get_bdevs", R"({"timeout": 5})").has_value());
     EXPECT_TRUE(call("bdev_get_bdevs", R"({"name": "late", "timeout": 18446744073709551615})").has_value());
 }
 
@@ -188,9 +193,8 @@ TEST_F(BdevRpcTest, IostatTakesNames) {
     EXPECT_EQ(names(R"({"names": ["three", "one"]})"), (Names{"three", "one"}));
     EXPECT_EQ(names(R"({"names": []})"), Names{});
     EXPECT_EQ(call("bdev_get_iostat", R"({"names": ["one", "none"]})").error().code, -19);
-    EXPECT_EQ(call("bdev_get_iostat", R"({"per_channel": true})").error().code, rpc::code::invalid_params);
-    EXPECT_EQ(call("bdev_get_iostat", R"({"per_channel": true, "names": ["one", "two"]})").error().code,
-              rpc::code::invalid_params);
+    EXPECT_EQ(call("bdev_get_iostat", R"({"per_channel": true})").error().code, -EINVAL);
+    EXPECT_EQ(call("bdev_get_iostat", R"({"per_channel": true, "names": ["one", "two"]})").error().code, -EINVAL);
     EXPECT_TRUE(call("bdev_get_iostat", R"({"per_channel": true, "names": ["one"]})").has_value());
 }
 

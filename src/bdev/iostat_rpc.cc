@@ -1,4 +1,5 @@
 // bdev_get_iostat and bdev_reset_iostat. Figures belong to channels, so that their threads are asked one by one.
+#include <cerrno>
 #include <optional>
 #include <vector>
 
@@ -175,7 +176,8 @@ void add_iostat_methods(rpc::Registry& methods, Registry& devices) {
     methods.add<GetIostat>({.name = "bdev_get_iostat",
                             .text = "Figures of bdevs since their creation, or since they were set back",
                             .aliases = {"get_bdevs_iostat"},
-                            .result = "object: tick_rate, ticks, and bdevs or channels with their figures"},
+                            .result = "object: tick_rate, ticks, and bdevs or channels with their figures",
+                            .codes = {.invalid_argument = -EINVAL}},
                            [&devices](GetIostat params) { return get_iostat(devices, std::move(params)); });
     methods.add<ResetIostat>({.name = "bdev_reset_iostat", .text = "Sets figures of bdevs back"},
                              [&devices](ResetIostat params) { return reset_iostat(devices, std::move(params)); });

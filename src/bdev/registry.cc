@@ -24,6 +24,18 @@ bool answers_to(const Device& device, const GivenName& given) {
            (given.uuid && *given.uuid == device.uuid());
 }
 
+// Names come from outside, and end up in logs, answers and files.
+Result<void> check_name(std::string_view name) {
+    if (name.size() > name_bytes_max) {
+        return fail(Errc::invalid_argument,
+                    fmt::format("name: {} bytes, at most {} are allowed", name.size(), name_bytes_max));
+    }
+    const bool is_printable =
+        std::ranges::none_of(name, [](char byte) { return static_cast<unsigned char>(byte) < 0x20 || byte == 0x7F; });
+    if (!is_printable) return fail(Errc::invalid_argument, "name: holds a control character");
+    return {};
+}
+
 }  // namespace
 
 Descriptor::Descriptor(Device& device, std::function<void(Event)> on_event)
@@ -56,6 +68,8 @@ bool Registry::is_taken(std::string_view name) const {
 
 Result<Device*> Registry::add(std::unique_ptr<Device> device) {
     if (refuses_more_) return fail(Errc::cancelled, "the target is being stopped");
+    WEFT_TRY(check_name(device->name()));
+    for (const std::string& alias : device->aliases()) WEFT_TRY(check_name(alias));
     std::vector<std::string> names{device->name(), device->uuid().to_string()};
     names.insert(names.end(), device->aliases().begin(), device->aliases().end());
     for (const std::string& name : names) {
@@ -63,6 +77,7 @@ Result<Device*> Registry::add(std::unique_ptr<Device> device) {
         return fail(Errc::already_exists, fmt::format("bdev {} already exists", log::quoted(name)));
     }
     devices_.push_back(std::move(device));
+    if (on_change) on_change(Change::registered, *devices_.back());
     changed(names.front());
     return devices_.back().get();
 }
@@ -107,6 +122,7 @@ Task<void> Registry::tell(Device* device, Event event) {
 }
 
 void Registry::notify_resized(Device& device) {
+    if (on_change) on_change(Change::resized, device);
     changed(device.name());
     spawn(tell(&device, Event::resized));
 }
@@ -122,6 +138,7 @@ Task<Result<void>> Registry::remove(std::string name) {
     co_await yield();  // the last figures of its channels arrive
     co_await device->close();
     const std::string own_name = device->name();  // `name` may be an alias
+    if (on_change) on_change(Change::unregistered, *device);
     std::erase_if(devices_, [device](const auto& owned) { return owned.get() == device; });
     changed(own_name);
     co_return Result<void>{};

@@ -18,6 +18,11 @@ enum class Event : uint8_t {
     resized,
 };
 
+inline constexpr size_t name_bytes_max = 255;
+
+// What happens to the list of devices.
+enum class Change : uint8_t { registered, unregistered, resized };
+
 class Registry;
 
 // One opening of a device. Closed by the destructor, on the app thread, when its holder's channels are gone.
@@ -46,7 +51,8 @@ public:
     Registry& operator=(const Registry&) = delete;
     ~Registry();
 
-    // Errors: already_exists when the name, an alias or the UUID is taken; cancelled after refuse_more().
+    // Errors: already_exists when the name, an alias or the UUID is taken; invalid_argument for a name or alias that is
+    // longer than name_bytes_max or not printable; cancelled after refuse_more().
     Result<Device*> add(std::unique_ptr<Device> device);
     // The name, alias or UUID belongs to a device, be it one that is being removed.
     [[nodiscard]] bool is_taken(std::string_view name) const;
@@ -67,12 +73,14 @@ public:
     Task<void> remove_all();
     // Tells the descriptors that block_count() changed.
     void notify_resized(Device& device);
-    // Told the name of each device that came, went or was resized, at once; may be empty.
-    std::function<void(const std::string& name)> on_change;
+    // Called on the app thread after a device was added or resized, and before it goes. Must not change the list.
+    std::function<void(Change, const Device&)> on_change;
+    // Told the name of each device that came, was resized or has gone, at once; may be empty.
+    std::function<void(const std::string& name)> on_config_change;
 
 private:
     void changed(const std::string& name) const {
-        if (on_change) on_change(name);
+        if (on_config_change) on_config_change(name);
     }
     static constexpr env::TimeNs look_again_after = env::ns_per_ms;  // for what is in the way of a removal
     Task<void> tell(Device* device, Event event);

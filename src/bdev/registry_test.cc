@@ -67,6 +67,29 @@ TEST_F(RegistryTest, RefusesANameAliasOrUuidThatIsTaken) {
     EXPECT_EQ(registry_.all().size(), 1U);
 }
 
+TEST_F(RegistryTest, RefusesNamesThatAreNone) {
+    EXPECT_EQ(add("a\nb").error().message, "name: holds a control character");
+    EXPECT_TRUE(add(std::string(name_bytes_max, 'n')).has_value());
+    EXPECT_EQ(add(std::string(name_bytes_max + 1, 'm')).error().message, "name: 256 bytes, at most 255 are allowed");
+    EXPECT_EQ(add("b", Uuid(), std::string(name_bytes_max + 1, 'm')).error().code, Errc::invalid_argument);
+    EXPECT_EQ(registry_.all().size(), 1U);
+}
+
+TEST_F(RegistryTest, TellsWhatBecomesOfItsDevices) {
+    std::string told;
+    registry_.on_change = [&told](Change change, const Device& device) {
+        constexpr const char* names[] = {"came ", "went ", "resized "};
+        told += names[static_cast<size_t>(change)] + device.name() + ";";
+    };
+    Device* device = *add("disk");
+    EXPECT_FALSE(add("disk").has_value());
+    world_.as(world_.app(), [&] { registry_.notify_resized(*device); });
+    world_.settle();
+    EXPECT_TRUE(world_.run(registry_.remove("disk")).has_value());
+    EXPECT_EQ(told, "came disk;resized disk;went disk;");
+    registry_.on_change = {};
+}
+
 TEST_F(RegistryTest, OpensWhatIsThere) {
     ASSERT_TRUE(add("disk").has_value());
     world_.as(world_.app(), [this] {

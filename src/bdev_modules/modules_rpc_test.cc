@@ -1,6 +1,7 @@
 // The methods that make, change and remove bdevs, as a client calls them.
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 
@@ -78,7 +79,7 @@ TEST_F(ModulesRpcTest, WhatIsNotSupportedIsRefusedByName) {
             call(method, {{"name", "disk"}, {"num_blocks", 100}, {"block_size", 512}, {name, value}});
         EXPECT_FALSE(answer.has_value()) << name;
         if (answer) return;
-        EXPECT_EQ(answer.error().code, rpc::code::invalid_params);
+        EXPECT_EQ(answer.error().code, -EINVAL);
         EXPECT_TRUE(answer.error().message.starts_with(name)) << answer.error().message;
     };
     refused("bdev_malloc_create", "md_size", 8);
@@ -89,10 +90,8 @@ TEST_F(ModulesRpcTest, WhatIsNotSupportedIsRefusedByName) {
     refused("bdev_null_create", "preferred_write_alignment", 7);
     refused("bdev_null_create", "preferred_unmap_alignment", 7);
     for (const char* method : {"bdev_malloc_create", "bdev_null_create"}) {
-        EXPECT_EQ(code_of(method, {{"name", "disk"}, {"num_blocks", 100}, {"block_size", 520}}),
-                  rpc::code::invalid_params);
-        EXPECT_EQ(code_of(method, {{"name", "disk"}, {"num_blocks", 0}, {"block_size", 512}}),
-                  rpc::code::invalid_params);
+        EXPECT_EQ(code_of(method, {{"name", "disk"}, {"num_blocks", 100}, {"block_size", 520}}), -EINVAL);
+        EXPECT_EQ(code_of(method, {{"name", "disk"}, {"num_blocks", 0}, {"block_size", 512}}), -EINVAL);
         EXPECT_EQ(code_of(method, {{"name", "disk"}, {"num_blocks", 100}}), rpc::code::invalid_params);
         EXPECT_EQ(code_of(method, {{"name", "disk"},
                                    {"num_blocks", 100},
@@ -103,7 +102,7 @@ TEST_F(ModulesRpcTest, WhatIsNotSupportedIsRefusedByName) {
                                    {"dif_is_head_of_md", false}}),
                   0);
         EXPECT_EQ(code_of(method, {{"name", "disk2"}, {"num_blocks", uint64_t{1} << 55}, {"block_size", 512}}),
-                  rpc::code::invalid_params);
+                  -EINVAL);
         TearDown();
     }
     EXPECT_EQ(code_of("bdev_malloc_create", {{"num_blocks", uint64_t{1} << 52}, {"block_size", 512}}), -12);

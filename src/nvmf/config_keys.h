@@ -11,6 +11,7 @@
 namespace weft::nvmf {
 
 inline constexpr const char* max_subsystems_kind = "nvmf_set_max_subsystems";
+inline constexpr const char* retry_delays_kind = "nvmf_set_crdt";
 inline constexpr const char* transport_kind = "nvmf_transport";
 inline constexpr const char* subsystem_kind = "nvmf_subsystem";
 inline constexpr const char* allow_any_host_kind = "nvmf_subsystem_allow_any_host";  // of the discovery subsystem

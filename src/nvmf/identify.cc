@@ -50,6 +50,9 @@ nvme::IdentifyController describe_controller(const Controller& controller) {
         data.dctype = nvme::DiscoveryControllerType::direct;
         return data;
     }
+    data.crdt1 = subsystem.command_retry_delays[0];
+    data.crdt2 = subsystem.command_retry_delays[1];
+    data.crdt3 = subsystem.command_retry_delays[2];
     data.cmic = nvme::cmic::multiple_ports | nvme::cmic::multiple_controllers;
     data.oaes = nvme::async_event_bits::namespace_attribute;
     data.acl = 3;

@@ -1,6 +1,7 @@
 // The target's RPC methods (nvmf_*), with the field's names, parameters and results.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <string>
 
@@ -13,10 +14,18 @@ namespace weft::nvmf {
 class Target;
 class Transport;
 
+// The field's numbers for what these methods refuse.
+inline constexpr rpc::Codes refused_as_invalid = {.others = rpc::code::invalid_params};
+inline constexpr rpc::Codes refused_as_internal = {.others = rpc::code::internal_error};
+
 // The target, which exists from the start-up of the framework on; and what is set before that.
 struct TargetHolder {
     Target* target = nullptr;
     uint32_t max_subsystems = 1024;
+    std::array<uint16_t, 3> command_retry_delays{};  // CRDT1 to CRDT3, in 100 ms
+    // Of connections to transports made from now on; 0: the system's automatic size.
+    uint32_t receive_buffer_bytes = 0;
+    uint32_t send_buffer_bytes = 0;
 };
 
 void add_transport_methods(rpc::Registry& registry, TargetHolder& holder);

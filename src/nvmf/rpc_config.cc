@@ -61,10 +61,13 @@ Json listener_entry(const std::string& nqn, const TransportId& address) {
     return entry_of("nvmf_subsystem_add_listener", {{"nqn", nqn}, {"listen_address", to_json(address)}});
 }
 
-// Null for the default, which the field's targets do not write either.
-Json max_subsystems_entry(uint32_t count) {
-    if (count == TargetHolder().max_subsystems) return {};
-    return entry_of(max_subsystems_kind, {{"max_subsystems", count}});
+// What is set before the start, as the field's targets write it: also when it is the default.
+Json max_subsystems_entry(const TargetHolder& holder) {
+    return entry_of(max_subsystems_kind, {{"max_subsystems", holder.max_subsystems}});
+}
+Json retry_delays_entry(const TargetHolder& holder) {
+    const auto& delays = holder.command_retry_delays;
+    return entry_of(retry_delays_kind, {{"crdt1", delays[0]}, {"crdt2", delays[1]}, {"crdt3", delays[2]}});
 }
 
 void write_subsystem_config(const Subsystem& subsystem, Json& entries) {
@@ -94,7 +97,8 @@ Json part_entry(const Subsystem& subsystem, const rpc::ConfigKey& key) {
 }  // namespace
 
 Json config_entry(const TargetHolder& holder, const rpc::ConfigKey& key) {
-    if (key.kind == max_subsystems_kind) return max_subsystems_entry(holder.max_subsystems);
+    if (key.kind == max_subsystems_kind) return max_subsystems_entry(holder);
+    if (key.kind == retry_delays_kind) return retry_delays_entry(holder);
     if (holder.target == nullptr) return {};
     if (key.kind == transport_kind) {
         const Transport* transport = holder.target->find_transport(key.object);
@@ -105,7 +109,8 @@ Json config_entry(const TargetHolder& holder, const rpc::ConfigKey& key) {
 }
 
 void write_config(const TargetHolder& holder, Json& entries) {
-    if (Json entry = max_subsystems_entry(holder.max_subsystems); !entry.is_null()) entries.push_back(std::move(entry));
+    entries.push_back(max_subsystems_entry(holder));
+    entries.push_back(retry_delays_entry(holder));
     if (holder.target == nullptr) return;
     for (const auto& transport : holder.target->transports()) entries.push_back(transport_entry(*transport));
     for (const auto& [nqn, subsystem] : holder.target->subsystems()) write_subsystem_config(*subsystem, entries);

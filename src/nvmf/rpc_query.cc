@@ -61,8 +61,12 @@ Json to_json(const Subsystem& subsystem) {
     json["serial_number"] = identity.serial_number;
     json["model_number"] = identity.model_number;
     json["max_namespaces"] = identity.max_namespaces;
+    json["passthrough"] = false;
     json["min_cntlid"] = identity.min_cntlid;
     json["max_cntlid"] = identity.max_cntlid;
+    // 0: no limit.
+    json["dmrsl"] = 0;
+    json["wzsl"] = 0;
     Json& namespaces = json["namespaces"] = Json::array();
     for (const auto& [nsid, ns] : subsystem.namespaces()) namespaces.push_back(to_json(ns.identity));
     return json;
@@ -73,7 +77,8 @@ Result<Subsystem*> find(const TargetHolder& holder, const OneSubsystem& params) 
     if (!target) return std::unexpected(std::move(target).error());
     const std::string nqn = params.nqn == "discovery" ? std::string(nvme::discovery_nqn) : params.nqn;
     Subsystem* subsystem = (*target)->find_subsystem(nqn);
-    if (subsystem == nullptr) return fail(Errc::no_such_device, fmt::format("there is no subsystem {}", params.nqn));
+    if (subsystem == nullptr)
+        return fail(Errc::invalid_argument, fmt::format("Subsystem with NQN '{}' not found", params.nqn));
     return subsystem;
 }
 
@@ -94,7 +99,7 @@ Task<Result<Json>> get_controllers(Target& target, uint32_t subsystem_id) {
         for (const auto& [uid, controller] : group->controllers()) {
             if (controller->subsystem().identity.id != subsystem_id) continue;
             list.push_back({{"cntlid", controller->identity().cntlid},
-                            {"cntrltype", controller->is_discovery() ? "Discovery" : "I/O"},
+                            {"cntrltype", controller->is_discovery() ? "discovery" : "io"},
                             {"hostnqn", controller->identity().hostnqn},
                             {"hostid", controller->identity().hostid.to_string()},
                             {"num_io_qpairs", controller->io_queue_count()}});
@@ -126,7 +131,10 @@ Task<Result<Json>> get_qpairs(Target& target, uint32_t subsystem_id) {
 }  // namespace
 
 void add_subsystem_query_methods(rpc::Registry& registry, TargetHolder& holder) {
-    registry.add<Query>({.name = "nvmf_get_subsystems", .text = "The subsystems, by NQN", .result = "array"},
+    registry.add<Query>({.name = "nvmf_get_subsystems",
+                         .text = "The subsystems, by NQN",
+                         .result = "array",
+                         .codes = refused_as_invalid},
                         [&holder](Query params) -> Task<Result<Json>> {
                             auto target = target_of(holder, params.tgt_name);
                             if (!target) co_return std::unexpected(std::move(target).error());
@@ -135,35 +143,41 @@ void add_subsystem_query_methods(rpc::Registry& registry, TargetHolder& holder) 
                                 if (!params.nqn || *params.nqn == nqn) list.push_back(to_json(*subsystem));
                             }
                             if (params.nqn && list.empty()) {
-                                co_return fail(Errc::no_such_device,
-                                               fmt::format("there is no subsystem {}", *params.nqn));
+                                co_return fail(Errc::invalid_argument,
+                                               fmt::format("Subsystem with NQN '{}' not found", *params.nqn));
                             }
                             co_return list;
                         });
-    registry.add<OneSubsystem>(
-        {.name = "nvmf_subsystem_get_controllers", .text = "The controllers of a subsystem", .result = "array"},
-        [&holder](OneSubsystem params) -> Task<Result<Json>> {
-            auto subsystem = find(holder, params);
-            if (!subsystem) co_return std::unexpected(std::move(subsystem).error());
-            co_return co_await get_controllers(*holder.target, (*subsystem)->identity().id);
-        });
-    registry.add<OneSubsystem>(
-        {.name = "nvmf_subsystem_get_qpairs", .text = "The queue pairs of a subsystem", .result = "array"},
-        [&holder](OneSubsystem params) -> Task<Result<Json>> {
-            auto subsystem = find(holder, params);
-            if (!subsystem) co_return std::unexpected(std::move(subsystem).error());
-            co_return co_await get_qpairs(*holder.target, (*subsystem)->identity().id);
-        });
-    registry.add<OneSubsystem>(
-        {.name = "nvmf_subsystem_get_listeners", .text = "Where a subsystem can be reached", .result = "array"},
-        [&holder](OneSubsystem params) -> Task<Result<Json>> {
-            auto subsystem = find(holder, params);
-            if (!subsystem) co_return std::unexpected(std::move(subsystem).error());
-            Json list = Json::array();
-            for (const auto& listener : (*subsystem)->listeners())
-                list.push_back({{"address", to_json(listener.address)}});
-            co_return list;
-        });
+    registry.add<OneSubsystem>({.name = "nvmf_subsystem_get_controllers",
+                                .text = "The controllers of a subsystem",
+                                .result = "array",
+                                .codes = refused_as_invalid},
+                               [&holder](OneSubsystem params) -> Task<Result<Json>> {
+                                   auto subsystem = find(holder, params);
+                                   if (!subsystem) co_return std::unexpected(std::move(subsystem).error());
+                                   co_return co_await get_controllers(*holder.target, (*subsystem)->identity().id);
+                               });
+    registry.add<OneSubsystem>({.name = "nvmf_subsystem_get_qpairs",
+                                .text = "The queue pairs of a subsystem",
+                                .result = "array",
+                                .codes = refused_as_invalid},
+                               [&holder](OneSubsystem params) -> Task<Result<Json>> {
+                                   auto subsystem = find(holder, params);
+                                   if (!subsystem) co_return std::unexpected(std::move(subsystem).error());
+                                   co_return co_await get_qpairs(*holder.target, (*subsystem)->identity().id);
+                               });
+    registry.add<OneSubsystem>({.name = "nvmf_subsystem_get_listeners",
+                                .text = "Where a subsystem can be reached",
+                                .result = "array",
+                                .codes = refused_as_invalid},
+                               [&holder](OneSubsystem params) -> Task<Result<Json>> {
+                                   auto subsystem = find(holder, params);
+                                   if (!subsystem) co_return std::unexpected(std::move(subsystem).error());
+                                   Json list = Json::array();
+                                   for (const auto& listener : (*subsystem)->listeners())
+                                       list.push_back({{"address", to_json(listener.address)}});
+                                   co_return list;
+                               });
 }
 
 }  // namespace weft::nvmf

@@ -30,6 +30,16 @@ struct SetMaxSubsystems {
     }
 };
 
+struct SetRetryDelays {
+    std::optional<uint16_t> crdt1, crdt2, crdt3;
+    static constexpr auto fields() {
+        using P = SetRetryDelays;
+        constexpr const char* text = "A command retry delay time, in 100 ms";
+        return rpc::fields(rpc::optional("crdt1", &P::crdt1, text), rpc::optional("crdt2", &P::crdt2, text),
+                           rpc::optional("crdt3", &P::crdt3, text));
+    }
+};
+
 Task<Result<Json>> get_stats(Target& target) {
     Json groups = Json::array();
     for (PollGroup* group : target.poll_groups()) {
@@ -121,7 +131,10 @@ Task<Result<Json>> get_buffer_stats(Target& target) {
 }  // namespace
 
 void add_target_methods(rpc::Registry& registry, TargetHolder& holder) {
-    registry.add<TargetName>({.name = "nvmf_get_stats", .text = "Counters of each poll group", .result = "object"},
+    registry.add<TargetName>({.name = "nvmf_get_stats",
+                              .text = "Counters of each poll group",
+                              .result = "object",
+                              .codes = refused_as_internal},
                              [&holder](TargetName params) -> Task<Result<Json>> {
                                  auto target = target_of(holder, params.tgt_name);
                                  if (!target) co_return std::unexpected(std::move(target).error());
@@ -133,16 +146,21 @@ void add_target_methods(rpc::Registry& registry, TargetHolder& holder) {
                                     if (holder.target != nullptr) names.push_back(holder.target->name());
                                     co_return names;
                                 });
-    registry.add<SetMaxSubsystems>({.name = "nvmf_set_max_subsystems",
-                                    .text = "How many subsystems a target may have",
-                                    .states = rpc::startup,
-                                    .changes_config = true},
-                                   [&holder](SetMaxSubsystems params) -> Task<Result<Json>> {
-                                       if (params.max_subsystems == 0)
-                                           co_return fail(Errc::invalid_argument, "max_subsystems must be at least 1");
-                                       holder.max_subsystems = params.max_subsystems;
-                                       co_return Json(true);
-                                   });
+    registry.add<SetMaxSubsystems>(
+        {.name = "nvmf_set_max_subsystems", .text = "How many subsystems a target may have", .states = rpc::startup, .changes_config = true},
+        [&holder](SetMaxSubsystems params) -> Task<Result<Json>> {
+            if (params.max_subsystems == 0) co_return fail(Errc::invalid_argument, "max_subsystems must be at least 1");
+            holder.max_subsystems = params.max_subsystems;
+            co_return Json(true);
+        });
+    registry.add<SetRetryDelays>(
+        {.name = "nvmf_set_crdt", .text = "What controllers tell of when to retry", .states = rpc::startup, .changes_config = true},
+        [&holder](SetRetryDelays params) -> Task<Result<Json>> {
+            auto& delays = holder.command_retry_delays;
+            delays = {params.crdt1.value_or(delays[0]), params.crdt2.value_or(delays[1]),
+                      params.crdt3.value_or(delays[2])};
+            co_return Json(true);
+        });
     registry.add<SetConfig>({.name = "nvmf_set_config",
                              .text = "Options of the target; those that would do something else than now are refused",
                              .states = rpc::startup},

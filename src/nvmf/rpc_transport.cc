@@ -27,6 +27,7 @@ struct CreateTransport {
         data_wr_pool_size, min_kato, association_timeout, handshake_timeout_ms;
     std::optional<uint16_t> control_msg_num, kas;
     std::optional<std::string> congestion_control;
+    std::optional<std::vector<std::string>> masked_oncs, masked_fuses;
 
     static constexpr auto fields() {
         using P = CreateTransport;
@@ -74,6 +75,8 @@ struct CreateTransport {
             rpc::optional("min_kato", &P::min_kato, "Shortest keep-alive time-out, in ms"),
             rpc::optional("association_timeout", &P::association_timeout, "Milliseconds an idle association is kept"),
             rpc::optional("congestion_control", &P::congestion_control, "TCP_CONGESTION of connections"),
+            rpc::optional("masked_oncs", &P::masked_oncs, "Commands to hide; not supported: refused unless empty"),
+            rpc::optional("masked_fuses", &P::masked_fuses, "Fused operations to hide: there are none to hide"),
             rpc::optional("handshake_timeout_ms", &P::handshake_timeout_ms, "Time a connection has to finish Connect"));
     }
 };
@@ -86,6 +89,9 @@ void set(T& option, const std::optional<T>& given) {
 Result<TransportOptions> options_of(const CreateTransport& params) {
     TransportOptions options;
     options.trtype = params.trtype;
+    if (params.masked_oncs && !params.masked_oncs->empty()) {
+        return fail(Errc::invalid_argument, "masked_oncs is not supported: leave it out");
+    }
     set(options.max_queue_depth, params.max_queue_depth);
     if (params.max_qpairs_per_ctrlr) {
         if (*params.max_qpairs_per_ctrlr < 2)
@@ -99,7 +105,11 @@ Result<TransportOptions> options_of(const CreateTransport& params) {
     options.io_unit_size = params.io_unit_size.value_or(std::min(options.max_io_size, options.io_unit_size));
     if (params.max_aq_depth) options.max_aq_depth = std::max(*params.max_aq_depth, 32U);
     set(options.num_shared_buffers, params.num_shared_buffers);
-    if (params.buf_cache_size) options.buf_cache_size = params.buf_cache_size;
+    // The field's files of 23.05 may have this for: what is right for the pool.
+    if (params.buf_cache_size && *params.buf_cache_size != UINT32_MAX) options.buf_cache_size = params.buf_cache_size;
+    set(options.iobuf_small_cache_size, params.iobuf_small_cache_size);
+    set(options.iobuf_large_cache_size, params.iobuf_large_cache_size);
+    set(options.data_wr_pool_size, params.data_wr_pool_size);
     set(options.zcopy, params.zcopy);
     set(options.zero_copy_reads, params.zero_copy_reads);
     set(options.c2h_success, params.c2h_success);
@@ -130,13 +140,16 @@ Json to_json(const TransportOptions& options) {
               {"max_aq_depth", options.max_aq_depth},
               {"num_shared_buffers", options.num_shared_buffers}};
     if (options.buf_cache_size) json["buf_cache_size"] = *options.buf_cache_size;
-    json.update(Json{{"dif_insert_or_strip", options.dif_insert_or_strip},
+    json.update(Json{{"iobuf_small_cache_size", options.iobuf_small_cache_size},
+                     {"iobuf_large_cache_size", options.iobuf_large_cache_size},
+                     {"dif_insert_or_strip", options.dif_insert_or_strip},
                      {"zcopy", options.zcopy},
                      {"zero_copy_reads", options.zero_copy_reads},
                      {"c2h_success", options.c2h_success},
                      {"sock_priority", options.sock_priority},
                      {"abort_timeout_sec", options.abort_timeout_sec},
                      {"ack_timeout", options.ack_timeout},
+                     {"data_wr_pool_size", options.data_wr_pool_size},
                      {"control_msg_num", options.control_msg_num},
                      {"disable_command_passthru", options.disable_command_passthru},
                      {"kas", options.kas},
@@ -156,16 +169,19 @@ struct GetTransports {
 }  // namespace
 
 void add_transport_methods(rpc::Registry& registry, TargetHolder& holder) {
-    registry.add<CreateTransport>(
-        {.name = "nvmf_create_transport", .text = "Starts a transport on every poll group", .changes_config = true},
-        [&holder](CreateTransport params) -> Task<Result<Json>> {
-            auto target = target_of(holder, params.tgt_name);
-            if (!target) co_return std::unexpected(std::move(target).error());
-            auto options = options_of(params);
-            if (!options) co_return std::unexpected(std::move(options).error());
-            WEFT_CO_TRY(co_await (*target)->create_transport(std::move(*options)));
-            co_return Json(true);
-        });
+    registry.add<CreateTransport>({.name = "nvmf_create_transport",
+                                   .text = "Starts a transport on every poll group",
+                                   .codes = refused_as_internal, .changes_config = true},
+                                  [&holder](CreateTransport params) -> Task<Result<Json>> {
+                                      auto target = target_of(holder, params.tgt_name);
+                                      if (!target) co_return std::unexpected(std::move(target).error());
+                                      auto options = options_of(params);
+                                      if (!options) co_return std::unexpected(std::move(options).error());
+                                      options->receive_buffer_bytes = holder.receive_buffer_bytes;
+                                      options->send_buffer_bytes = holder.send_buffer_bytes;
+                                      WEFT_CO_TRY(co_await (*target)->create_transport(std::move(*options)));
+                                      co_return Json(true);
+                                  });
     registry.add<GetTransports>(
         {.name = "nvmf_get_transports", .text = "The transports and their effective options", .result = "array"},
         [&holder](GetTransports params) -> Task<Result<Json>> {

@@ -176,6 +176,22 @@ Result<NamespaceIdentity> Subsystem::identify_namespace(const NamespaceOptions& 
     return identity;
 }
 
+// Hosts take namespaces of one subsystem with the same id for one namespace, or refuse both. All zero is no id.
+Result<void> Subsystem::check_unique(const NamespaceIdentity& identity) const {
+    const auto is_same = [](const auto& left, const auto& right) {
+        return left == right && left != std::remove_cvref_t<decltype(left)>{};
+    };
+    for (const auto& [nsid, other] : namespaces_) {
+        const char* what = is_same(identity.uuid, other.identity.uuid)     ? "uuid"
+                           : is_same(identity.nguid, other.identity.nguid) ? "nguid"
+                           : is_same(identity.eui64, other.identity.eui64) ? "eui64"
+                                                                           : nullptr;
+        if (what == nullptr) continue;
+        return fail(Errc::already_exists, fmt::format("{}: namespace {} of {} has the same", what, nsid, nqn()));
+    }
+    return {};
+}
+
 // Makes the namespace known to every poll group; on failure to none.
 Task<Result<void>> Subsystem::open_views(const NamespaceIdentity& identity, bdev::Device& device) {
     std::optional<Error> error;
@@ -238,6 +254,7 @@ Task<Result<uint32_t>> Subsystem::add_namespace(NamespaceOptions options) {
     if (device.block_count() == 0) {
         co_return fail(Errc::invalid_argument, fmt::format("bdev {} holds no block", options.bdev_name));
     }
+    WEFT_CO_TRY(check_unique(*identity));
     WEFT_CO_TRY((*descriptor)->claim("NVMe-oF Target"));
 
     co_await pause(0);

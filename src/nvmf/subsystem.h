@@ -100,6 +100,7 @@ private:
     Task<void> close_views(uint32_t nsid);
     Task<void> tell_namespace_changed(uint32_t nsid);
     [[nodiscard]] Result<NamespaceIdentity> identify_namespace(const NamespaceOptions& options) const;
+    [[nodiscard]] Result<void> check_unique(const NamespaceIdentity& identity) const;
     void on_device_event(uint32_t nsid, bdev::Event event);
     Task<void> end_controllers(std::string why, std::optional<std::string> hostnqn);
 

@@ -103,6 +103,7 @@ Result<SubsystemIdentity> Target::check(const SubsystemOptions& options) const {
     }
     identity.min_cntlid = options.min_cntlid;
     identity.max_cntlid = options.max_cntlid;
+    identity.command_retry_delays = command_retry_delays_;
     identity.ana_reporting = options.ana_reporting;
     identity.is_discovery = options.nqn == nvme::discovery_nqn;
     // The lowest free id: poll groups hold views in an array by it.
@@ -156,7 +157,7 @@ Task<Result<void>> Target::create_transport(TransportOptions options) {
                        fmt::format("transport type \"{}\" is not supported; TCP is", log::quoted(options.trtype)));
     }
     if (find_transport(options.trtype) != nullptr) {
-        co_return fail(Errc::already_exists, fmt::format("transport {} exists", options.trtype));
+        co_return fail(Errc::already_exists, fmt::format("Transport type '{}' already exists", options.trtype));
     }
     auto transport = tcp::TcpTransport::create(*this, std::move(options));
     if (!transport) co_return std::unexpected(std::move(transport).error());

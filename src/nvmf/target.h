@@ -97,6 +97,9 @@ public:
     }
     void set_subsystem_max(uint32_t count) { subsystem_max_ = count; }
     [[nodiscard]] uint32_t subsystem_max() const { return subsystem_max_; }
+    // CRDT1 to CRDT3 of controllers, in 100 ms. Before the first subsystem.
+    void set_command_retry_delays(std::array<uint16_t, 3> delays) { command_retry_delays_ = delays; }
+    [[nodiscard]] std::array<uint16_t, 3> command_retry_delays() const { return command_retry_delays_; }
 
     // Errors: already_exists, invalid_argument, no_memory when the reserves do not fit.
     Task<Result<void>> create_transport(TransportOptions options);
@@ -151,6 +154,7 @@ private:
     std::map<const Subsystem*, uint16_t> last_cntlid_;
     WaitList controller_end_;
     uint32_t subsystem_max_ = 1024;
+    std::array<uint16_t, 3> command_retry_delays_{};
     uint64_t next_uid_ = 1;
     uint64_t generation_ = 0;
     size_t next_group_ = 0;

@@ -33,12 +33,18 @@ struct TransportOptions {
     uint32_t acceptor_poll_rate = 10000;  // µs; accepting is driven by events, this is only shown
     uint32_t acceptor_backlog = 512;
     bool disable_command_passthru = false;
+    // Shown as they were given: buffers are the transport's own, and RDMA's work requests are not there.
+    uint32_t iobuf_small_cache_size = UINT32_MAX;
+    uint32_t iobuf_large_cache_size = UINT32_MAX;
+    uint32_t data_wr_pool_size = 0;
     // A dead host should be noticed within the time it asked for; the field's 10 s would stretch most requests.
     uint16_t kas = 10;  // keep-alive granularity, 100 ms units
     uint32_t min_kato = 1000;  // ms
     uint32_t association_timeout = 120000;  // ms
     std::string congestion_control;  // of accepted sockets; "" leaves the system's
     uint32_t handshake_timeout_ms = 10000;
+    uint32_t receive_buffer_bytes = 0;  // SO_RCVBUF of accepted sockets; 0 leaves the system's automatic size
+    uint32_t send_buffer_bytes = 0;
 
     // Errors: invalid_argument, naming the option and the bounds.
     [[nodiscard]] Result<void> check() const;

@@ -50,6 +50,7 @@ struct SubsystemIdentity {
     uint16_t max_cntlid = 0xFFEF;
     bool is_discovery = false;
     bool ana_reporting = false;
+    std::array<uint16_t, 3> command_retry_delays{};  // CRDT1 to CRDT3, in 100 ms
 };
 
 struct SubsystemView {

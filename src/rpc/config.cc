@@ -126,11 +126,19 @@ Task<Result<void>> Applier::run_batch(std::vector<ConfigCall*> batch) {
 
 Task<Result<void>> Applier::run_one(ConfigCall& call) {
     const std::string where = fmt::format("entry {} ({})", call.number, log::quoted(call.method, 128));
-    if (options_.ignore_unknown_with_warning && !registry_.states_of(call.method)) {
-        WEFT_WARNLOG("configuration: {}: there is no such method; ignored", where);
-        co_return Result<void>{};
+    if (!registry_.states_of(call.method)) {
+        const std::string_view reason =
+            options_.reason_to_skip == nullptr ? std::string_view{} : options_.reason_to_skip(call.method);
+        if (!reason.empty()) {
+            WEFT_WARNLOG("configuration: {}: skipped: {}", where, reason);
+            co_return Result<void>{};
+        }
+        if (options_.ignore_unknown_with_warning) {
+            WEFT_WARNLOG("configuration: {}: there is no such method; ignored", where);
+            co_return Result<void>{};
+        }
     }
-    const CallOf caller = options_.is_within_change ? CallOf::change : CallOf::client;
+    const CallOf caller = options_.is_within_change ? CallOf::change : CallOf::file;
     Response response = co_await registry_.call(call.method, std::move(call.params), caller);
     if (response) co_return Result<void>{};
     Error error = to_error(std::move(response).error());

@@ -34,10 +34,14 @@ struct ApplyOptions {
     bool ignore_errors = false;                // log what failed, go on
     bool ignore_unknown_with_warning = false;  // methods that this program does not have
     bool is_within_change = false;             // of the configuration's keeper, which keeps all calls as one
+    // Why a method that this program does not have may be left out without harm, as an option of a module that is not
+    // there may; empty: it may not. nullptr: none may.
+    std::string_view (*reason_to_skip)(std::string_view method) = nullptr;
 };
 
 // Calls all that may be called at startup, then `start` (framework start, which sets the registry's state), then the
-// rest. `start` is left out when the state is runtime already. Errors: of the first call that failed, naming it.
+// rest. `start` is left out when the state is runtime already. The allow list is for clients: it does not count here.
+// Errors: of the first call that failed, naming it.
 Task<Result<void>> apply_config(Registry& registry, std::vector<ConfigCall> calls, ApplyOptions options,
                                 std::move_only_function<Task<Result<void>>()> start);
 

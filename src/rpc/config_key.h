@@ -6,6 +6,10 @@
 
 namespace weft::rpc {
 
+// Of the daemon itself (app/daemon/sockets.h).
+inline constexpr const char* sock_default_kind = "sock_set_default_impl";
+inline constexpr const char* sock_options_kind = "sock_impl_set_options";
+
 // The rooms make these (bdev_key(), nvmf/config_keys.h), and find the present entry of one again (config_entry()).
 struct ConfigKey {
     std::string kind;    // "bdev", "nvmf_subsystem", …; of a thing that is there once, the method that sets it

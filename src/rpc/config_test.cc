@@ -111,6 +111,23 @@ TEST_F(ConfigTest, UnknownMethodsAreErrorsUnlessIgnored) {
     EXPECT_EQ(done, "start late:2 ");
 }
 
+TEST_F(ConfigTest, SkipsWhatMayBeSkippedAndNothingElse) {
+    const ApplyOptions options = {.reason_to_skip = [](std::string_view method) -> std::string_view {
+        return method == "option_of_another" ? "there is no such module" : "";
+    }};
+    EXPECT_EQ(apply(file(entry("option_of_another", "1") + "," + entry("late", "2")), options), "");
+    EXPECT_EQ(done, "start late:2 ");
+    registry.set_state(startup);
+    EXPECT_EQ(apply(file(entry("nonsense", "1")), options),
+              "configuration: entry 1 (nonsense): Method not found: nonsense");
+}
+
+TEST_F(ConfigTest, TheAllowListIsForClients) {
+    registry.set_allowed({"either"});
+    EXPECT_EQ(apply(file(entry("early", "1") + "," + entry("late", "2"))), "");
+    EXPECT_EQ(done, "early:1 start late:2 ");
+}
+
 TEST_F(ConfigTest, OnARunningTargetStartupMethodsFail) {
     registry.set_state(runtime);
     EXPECT_EQ(

@@ -8,6 +8,17 @@ RpcError::RpcError(Error error)
     : code(error.code == Errc::invalid_argument ? code::invalid_params : -to_errno(error.code)),
       message(error.message.empty() ? std::string(describe(error.code)) : std::move(error.message)) {}
 
+RpcError error_of(Error error, Codes codes) {
+    const bool is_invalid = error.code == Errc::invalid_argument;
+    RpcError answer(std::move(error));
+    if (is_invalid) {
+        answer.code = codes.invalid_argument;
+    } else if (codes.others != 0) {
+        answer.code = codes.others;
+    }
+    return answer;
+}
+
 Error to_error(RpcError error) {
     switch (error.code) {
         case code::invalid_params:

@@ -32,6 +32,13 @@ struct RpcError {
     friend bool operator==(const RpcError&, const RpcError&) = default;
 };
 
+// What a handler's fail() becomes for one method, where the field's number is not the one above.
+struct Codes {
+    int invalid_argument = code::invalid_params;
+    int others = 0;  // 0: the negative errno
+};
+RpcError error_of(Error error, Codes codes);
+
 // The outcome of a call. A handler returns Task<Result<Json>>, or Task<Response> when it wants a code of its own:
 //   co_return rpc::fail_code(-19, "no such device: Malloc7");
 using Response = std::expected<Json, RpcError>;

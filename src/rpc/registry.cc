@@ -60,7 +60,7 @@ RpcError Registry::not_found(std::string_view name) const {
 }
 
 Task<Response> Registry::call(std::string method_name, Json params, CallOf caller) {
-    Method* method = is_allowed(method_name) ? find(method_name) : nullptr;
+    Method* method = caller != CallOf::client || is_allowed(method_name) ? find(method_name) : nullptr;
     if (method == nullptr) co_return std::unexpected(not_found(method_name));
 
     if (const auto alias = aliases_.find(method_name); alias != aliases_.end() && !alias->second.warned) {
@@ -77,7 +77,7 @@ Task<Response> Registry::call(std::string method_name, Json params, CallOf calle
     }
     WEFT_INFOLOG(rpc_flag, "{} called", method->spec.name);
     ++calls_running_;
-    const bool is_kept = method->spec.changes_config && keeper_ != nullptr && caller == CallOf::client;
+    const bool is_kept = method->spec.changes_config && keeper_ != nullptr && caller != CallOf::change;
     Task<Response> task = is_kept ? keeper_->change(method->spec.name, method->call(params)) : method->call(params);
     Response response = co_await task;
     --calls_running_;
@@ -109,7 +109,7 @@ std::vector<MethodDescription> Registry::descriptions() const {
 }
 
 std::optional<States> Registry::states_of(std::string_view name) const {
-    const Method* method = is_allowed(name) ? find(name) : nullptr;
+    const Method* method = find(name);
     if (method == nullptr) return std::nullopt;
     return method->spec.states;
 }
@@ -163,6 +163,7 @@ void add_rpc_methods(Registry& registry) {
     registry.add<GetMethods>({.name = "rpc_get_methods",
                               .text = "Lists the methods that can be called",
                               .states = startup | runtime,
+                              .aliases = {"get_rpc_methods"},
                               .result = "[string]: names, sorted"},
                              [&registry](GetMethods params) { return get_methods(registry, params); });
     registry.add<DescribeMethods>(

@@ -43,6 +43,7 @@ struct MethodSpec {
     States states = runtime;
     std::vector<std::string> aliases;  // earlier names: taken, with one warning in the log each
     std::string result = "true";
+    Codes codes = {};  // of handlers that return Task<Result<Json>>; wrong parameters are always -32602
     // What it does is part of save_config, and so of the state directory.
     bool changes_config = false;
 };
@@ -59,8 +60,12 @@ public:
     virtual Task<Response> change(std::string method, Task<Response> call) = 0;
 };
 
-// Whose call it is: a client's, or one of many that make up a change, which is kept as a whole.
-enum class CallOf : uint8_t { client, change };
+// Whose call it is. The allow list counts for clients only.
+enum class CallOf : uint8_t {
+    client,
+    file,    // of a configuration file
+    change,  // one of many that make up a change, which is kept as a whole
+};
 
 class Registry {
 public:
@@ -85,7 +90,7 @@ public:
     [[nodiscard]] States state() const { return state_; }
     void set_state(States state);
 
-    // Only these can be called or seen from now on (--rpcs-allowed); names that nobody adds do no harm.
+    // Only these can be called or seen by clients from now on (--rpcs-allowed); names that nobody adds do no harm.
     void set_allowed(std::set<std::string, std::less<>> names) { allowed_ = std::move(names); }
 
     // Changes of the configuration run through `keeper` from now on, which lives longer; nullptr: as other calls.
@@ -93,7 +98,8 @@ public:
 
     // By name. The allow list counts.
     [[nodiscard]] std::vector<MethodDescription> descriptions() const;
-    // When `method`, or what it is an alias of, may be called; nullopt: there is no such method.
+    // When `method`, or what it is an alias of, may be called; nullopt: there is no such method. The allow list does
+    // not count.
     [[nodiscard]] std::optional<States> states_of(std::string_view method) const;
 
 private:
@@ -124,27 +130,32 @@ namespace registry_detail {
 
 // Decodes, calls, and keeps the parameters until the handler is done. R is Result<Json> or Response.
 template <class P, class R>
-Task<Response> invoke(std::move_only_function<Task<R>(P&&)>& handler, const Json& json) {
+Task<Response> invoke(std::move_only_function<Task<R>(P&&)>& handler, const Json& json, Codes codes) {
     P params{};
     if (auto done = decode(type_of<P>(), json, &params); !done) co_return std::unexpected(std::move(done).error());
     R result = co_await handler(std::move(params));
-    if (!result) co_return std::unexpected(std::move(result).error());
-    co_return std::move(*result);
+    if constexpr (std::is_same_v<R, Response>) {
+        co_return result;
+    } else {
+        if (!result) co_return std::unexpected(error_of(std::move(result).error(), codes));
+        co_return std::move(*result);
+    }
 }
 
 }  // namespace registry_detail
 
 template <class P>
 void Registry::add(MethodSpec spec, std::move_only_function<Task<Result<Json>>(P&&)> handler) {
-    insert(std::move(spec), type_of<P>(), [handler = std::move(handler)](const Json& json) mutable {
-        return registry_detail::invoke<P, Result<Json>>(handler, json);
+    const Codes codes = spec.codes;
+    insert(std::move(spec), type_of<P>(), [handler = std::move(handler), codes](const Json& json) mutable {
+        return registry_detail::invoke<P, Result<Json>>(handler, json, codes);
     });
 }
 
 template <class P>
 void Registry::add(MethodSpec spec, std::move_only_function<Task<Response>(P&&)> handler) {
     insert(std::move(spec), type_of<P>(), [handler = std::move(handler)](const Json& json) mutable {
-        return registry_detail::invoke<P, Response>(handler, json);
+        return registry_detail::invoke<P, Response>(handler, json, {});
     });
 }
 

@@ -71,7 +71,7 @@ TEST_F(RegistryTest, HidesWhatIsNotAllowed) {
     EXPECT_TRUE(call("old_echo", R"({"value":1})"));
     EXPECT_EQ(call("fail", R"({"code":1})").error().code, -32601);
     EXPECT_EQ(call("rpc_get_methods"), Response(Json::array({"echo", "rpc_get_methods"})));
-    EXPECT_FALSE(registry.states_of("fail"));
+    EXPECT_TRUE(registry.states_of("fail"));
 }
 
 TEST_F(RegistryTest, ListsMethods) {
@@ -80,8 +80,8 @@ TEST_F(RegistryTest, ListsMethods) {
                                     "nvmf_subsystem_add_listener", "rpc_get_methods", "scheduler_set_options",
                                     "weft_describe_methods"})));
     EXPECT_EQ(call("rpc_get_methods", R"({"current":true,"include_aliases":true})"),
-              Response(Json::array({"echo", "fail", "framework_start_init", "old_echo", "rpc_get_methods",
-                                    "scheduler_set_options", "weft_describe_methods"})));
+              Response(Json::array({"echo", "fail", "framework_start_init", "get_rpc_methods", "old_echo",
+                                    "rpc_get_methods", "scheduler_set_options", "weft_describe_methods"})));
 }
 
 TEST_F(RegistryTest, DescribesMethodsToClients) {
@@ -134,6 +134,19 @@ Result: true
         page.find(
             "## `scheduler_set_options`\n\nSets options. Callable before framework_start_init.\n\nNo parameters.\n"),
         std::string::npos);
+}
+
+TEST_F(RegistryTest, AnswersWithTheCodesOfTheMethod) {
+    const Codes codes = {.invalid_argument = -22, .others = code::internal_error};
+    for (const Errc errc : {Errc::invalid_argument, Errc::no_such_device}) {
+        const std::string name = errc == Errc::invalid_argument ? "invalid" : "absent";
+        registry.add<NoParams>({.name = name, .codes = codes},
+                               [errc](NoParams) -> Task<Result<Json>> { co_return fail(errc, "no"); });
+    }
+    registry.set_state(runtime);
+    EXPECT_EQ(call("invalid"), Response(fail_code(-22, "no")));
+    EXPECT_EQ(call("absent"), Response(fail_code(code::internal_error, "no")));
+    EXPECT_EQ(call("absent", R"({"x":1})").error().code, code::invalid_params);
 }
 
 TEST(RegistryDeathTest, RefusesANameTwice) {

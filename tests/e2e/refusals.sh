@@ -35,6 +35,19 @@ check "the transport is made after that" rpc nvmf_create_transport --trtype TCP
 check "a RAM disk" rpc bdev_malloc_create --name Malloc0 --block_size 512 --num_blocks 8192
 check "a namespace" rpc nvmf_subsystem_add_ns --nqn "$nqn" --namespace '{"bdev_name":"Malloc0"}'
 refused "a device that is claimed" "laimed|in use|busy" bash -c "'$bin/weft' rpc -s '$sock' nvmf_create_subsystem --nqn nqn.2016-06.io.spdk:two && '$bin/weft' rpc -s '$sock' nvmf_subsystem_add_ns --nqn nqn.2016-06.io.spdk:two --namespace '{\"bdev_name\":\"Malloc0\"}'"
+check "another RAM disk" rpc bdev_malloc_create --name Malloc1 --block_size 512 --num_blocks 8192 --uuid 6ba7b810-9dad-11d1-80b4-00c04fd430c8
+for id in '"uuid":"6ba7b810-9dad-11d1-80b4-00c04fd430c8"' '"nguid":"00112233445566778899AABBCCDDEEFF"' '"eui64":"0011223344556677"'; do
+    check "a namespace with ids of its own" rpc nvmf_subsystem_add_ns --nqn "$nqn" --namespace "{\"bdev_name\":\"Malloc1\",\"nsid\":2,$id}"
+    check "a third RAM disk" rpc bdev_malloc_create --name Malloc2 --block_size 512 --num_blocks 8192
+    refused "the same id again: $id" "namespace 2 of .* has the same" rpc nvmf_subsystem_add_ns --nqn "$nqn" --namespace "{\"bdev_name\":\"Malloc2\",$id}"
+    check "the refusal left the bdev alone" bash -c "'$bin/weft' rpc -s '$sock' bdev_malloc_delete --name Malloc2"
+    check "the namespace goes" rpc nvmf_subsystem_remove_ns --nqn "$nqn" --nsid 2
+done
+refused "a name of 256 bytes" "255" rpc bdev_null_create --name "$(printf 'n%.0s' $(seq 256))" --block_size 512 --num_blocks 8
+refused "a name with a line feed" "control character" rpc bdev_null_create '{"name":"a\nb","block_size":512,"num_blocks":8}'
+refused "a parameter twice" "twice" rpc bdev_null_create '{"name":"a","name":"b","block_size":512,"num_blocks":8}'
+refused "a time that no clock holds" "range" "$bin/weft" perf "${target[@]}" -n "$nqn" -t 1e300
+refused "a rate that is no number" "range|number" "$bin/weft" perf "${target[@]}" -n "$nqn" --rate nan
 check "a listener" rpc nvmf_subsystem_add_listener --nqn "$nqn" --listen_address "{\"trtype\":\"TCP\",\"traddr\":\"127.0.0.1\",\"trsvcid\":\"$port\"}"
 refused "a host that is not allowed" "84|INVALID HOST" "$bin/weft" identify "${target[@]}" -n "$nqn"
 check "it is allowed" rpc nvmf_subsystem_allow_any_host --nqn "$nqn" --allow_any_host true

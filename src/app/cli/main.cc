@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <exception>
 #include <memory>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -17,6 +18,11 @@ constexpr const char* rpc_methods = R"shell(_weft_more() {
     [[ $1 == rpc ]] && mapfile -t COMPREPLY < <(compgen -W "$(weft rpc 2>/dev/null)" -- "$2")
 }
 )shell";
+// A link to weft with the name of the field's tool is that tool.
+bool is_called_as_rpc(std::string_view program) {
+    const std::string_view name = program.substr(program.rfind('/') + 1);
+    return name == "rpc.py" || name == "tgtmgr";
+}
 
 int run(int argc, char** argv) {
     using weft::cli::Subcommand;
@@ -28,11 +34,13 @@ int run(int argc, char** argv) {
 
     std::vector<std::unique_ptr<Subcommand>> subcommands;
     subcommands.push_back(weft::cli::make_apply());
+    subcommands.push_back(weft::cli::make_convert_config());
     subcommands.push_back(weft::cli::make_discover());
     subcommands.push_back(weft::cli::make_identify());
     subcommands.push_back(weft::cli::make_io());
     subcommands.push_back(weft::cli::make_perf());
-    subcommands.push_back(weft::cli::make_rpc());
+    const bool is_rpc_py = is_called_as_rpc(argc > 0 ? argv[0] : "");
+    subcommands.push_back(weft::cli::make_rpc(is_rpc_py));
     std::vector<std::pair<CLI::App*, Subcommand*>> declared;
     declared.reserve(subcommands.size());
     for (const auto& subcommand : subcommands) declared.emplace_back(subcommand->declare(app), subcommand.get());
@@ -42,7 +50,9 @@ int run(int argc, char** argv) {
                                      .version = weft::app::version_text,
                                      .see_also = "\\fBweftd\\fR(8)",
                                      .bash_more = rpc_methods});
-    CLI11_PARSE(app, argc, argv);
+    std::vector<const char*> words(argv, argv + argc);
+    if (is_rpc_py) words.insert(words.begin() + 1, "rpc");
+    CLI11_PARSE(app, static_cast<int>(words.size()), words.data());
     for (const auto& [parsed, subcommand] : declared) {
         if (parsed->parsed()) return subcommand->run();
     }

@@ -9,6 +9,7 @@
 #include <cstdio>
 
 #include "app/cli/identify_fields.h"
+#include "app/cli/number_range.h"
 #include "app/cli/perf_report.h"
 #include "app/cli/perf_workers.h"
 #include "app/cli/session.h"
@@ -73,6 +74,8 @@ private:
     PerfPlan plan_;
 };
 
+constexpr double seconds_max = 1e7;  // what becomes nanoseconds must fit their 64 bits
+
 CLI::App* Perf::declare(CLI::App& app) {
     CLI::App* sub = app.add_subcommand("perf", "Put a load on a namespace and measure it");
     add_target_options(*sub, target_, false);
@@ -100,15 +103,15 @@ CLI::App* Perf::declare(CLI::App& app) {
     sub->add_option("-c,--core-mask", core_mask_, "Cores of the client's reactors, 0x2 or [1,2]; default: the last one")
         ->group(group);
     sub->add_option("-t,--time", seconds_, "Seconds to measure")
-        ->check(CLI::PositiveNumber)
+        ->check(number_range(0.001, seconds_max))
         ->capture_default_str()
         ->group(group);
     sub->add_option("--warmup", warmup_, "Seconds before that, not measured")
-        ->check(CLI::NonNegativeNumber)
+        ->check(number_range(0, seconds_max))
         ->capture_default_str()
         ->group(group);
     sub->add_option("--rate", rate_, "Commands a second in all; 0: as fast as it goes")
-        ->check(CLI::NonNegativeNumber)
+        ->check(number_range(0, 1e9))
         ->group(group);
     sub->add_option("--nsid", nsid_, "Namespace; default: the first")->group(group);
     sub->add_option("--range", range_bytes_, "Use only the first so many bytes of it; 0: all")

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "app/cli/rpc_grammar.h"
+#include "app/cli/rpc_words.h"
 #include "rpc/json.h"
 
 namespace weft::cli {
@@ -69,35 +71,6 @@ Result<Json> typed_value(const std::string& text, const std::string& type, const
     return Json(text);  // string, enum, uuid
 }
 
-struct Argument {
-    std::string name;
-    std::optional<std::string> value;  // nullopt: a flag
-};
-
-Result<std::vector<Argument>> split(std::span<const std::string> words) {
-    std::vector<Argument> arguments;
-    for (size_t at = 0; at < words.size(); ++at) {
-        std::string word = words[at];
-        const bool is_option = word.starts_with("--") && word.size() > 2;
-        if (is_option) word.erase(0, 2);
-        const size_t equals = word.find('=');
-        if (!is_option && equals == std::string::npos) {
-            return fail(Errc::invalid_argument, fmt::format("'{}' is not a parameter: write --name value, or one JSON "
-                                                            "object",
-                                                            word));
-        }
-        Argument& argument = arguments.emplace_back();
-        argument.name = word.substr(0, equals);
-        std::ranges::replace(argument.name, '-', '_');
-        if (equals != std::string::npos) {
-            argument.value = word.substr(equals + 1);
-        } else if (at + 1 < words.size() && !words[at + 1].starts_with("--")) {
-            argument.value = words[++at];
-        }
-    }
-    return arguments;
-}
-
 // Puts the value where the dotted name leads, beside one that is there already.
 Result<void> put(Json& into, std::string_view path, Json value, std::string_view name) {
     const size_t dot = path.find('.');
@@ -148,34 +121,84 @@ Result<const ParamDescription*> describe(const MethodDescription& method, std::s
 
 }  // namespace
 
-Result<Json> rpc_params(std::span<const std::string> words, const std::optional<MethodDescription>& description) {
+namespace {
+
+// The value of one argument. `param` may be null: nothing is known of it.
+Result<Json> value_of(const Argument& argument, const ParamDescription* param) {
+    using Kind = GrammarTarget::Kind;
+    if (!argument.value) {
+        if (argument.kind == Kind::flag_off) return Json(false);
+        if (param != nullptr && param->type != "bool") {
+            return fail(Errc::invalid_argument, fmt::format("--{} wants a value ({})", argument.name, param->type));
+        }
+        return Json(true);
+    }
+    if (argument.kind == Kind::list && !argument.value->starts_with('[')) {
+        Json list = Json::array();
+        std::string_view rest = *argument.value;
+        while (!rest.empty()) {
+            const size_t comma = rest.find(',');
+            list.push_back(std::string(rest.substr(0, comma)));
+            rest = comma == std::string_view::npos ? std::string_view{} : rest.substr(comma + 1);
+        }
+        return list;
+    }
+    if (param != nullptr) return typed_value(*argument.value, param->type, argument.name);
+    Json value = json_or_string(*argument.value);
+    return is_text_param(argument.name) && !value.is_string() ? Json(*argument.value) : std::move(value);
+}
+
+// rpc.py gives sizes of RAM disks and null bdevs in MiB; the method wants blocks.
+Result<Json> blocks_of(const std::string& size_text, const Json& params) {
+    double mebibytes = 0;
+    const char* const end = size_text.data() + size_text.size();
+    const auto [rest, error] = std::from_chars(size_text.data(), end, mebibytes);
+    constexpr double mebibytes_max = 8796093022208.0;  // 2^63 bytes
+    if (error != std::errc{} || rest != end || !(mebibytes > 0) || mebibytes > mebibytes_max) {
+        return fail(Errc::invalid_argument,
+                    fmt::format("the size '{}': a number of MiB above 0 is wanted, at most 2^43", size_text));
+    }
+    const auto block = params.find("block_size");
+    if (block == params.end() || !block->is_number_unsigned() || *block == Json(0)) {
+        return fail(Errc::invalid_argument, "block_size is missing: it comes behind the size");
+    }
+    return Json(static_cast<uint64_t>(mebibytes * 1048576.0 / static_cast<double>(block->get<uint64_t>())));
+}
+
+}  // namespace
+
+Result<Json> rpc_params(std::span<const std::string> words, const std::string& method,
+                        const std::optional<MethodDescription>& description) {
     if (words.empty()) return Json();
     if (words.size() == 1 && (words[0].starts_with('{') || words[0].starts_with('['))) {
         auto parsed = parse_json(words[0]);
         if (!parsed) return fail(parsed.error().code, fmt::format("the parameters: {}", parsed.error().message));
         return parsed;
     }
-    const auto arguments = split(words);
+    const auto grammar = grammar_of(description ? description->name : canonical_name(method));
+    const auto arguments = read_words(words, grammar ? &*grammar : nullptr, description ? &*description : nullptr);
     if (!arguments) return std::unexpected(arguments.error());
     Json params = Json::object();
+    const std::string* size_text = nullptr;
     for (const Argument& argument : *arguments) {
+        if (argument.kind == GrammarTarget::Kind::mebibytes) {
+            size_text = &*argument.value;
+            continue;
+        }
         const ParamDescription* param = nullptr;
         if (description) {
             const auto found = describe(*description, argument.name);
             if (!found) return std::unexpected(found.error());
             param = *found;
         }
-        Json value = true;
-        if (argument.value && param != nullptr) {
-            auto typed = typed_value(*argument.value, param->type, argument.name);
-            if (!typed) return typed;
-            value = std::move(*typed);
-        } else if (argument.value) {
-            value = json_or_string(*argument.value);
-        } else if (param != nullptr && param->type != "bool") {
-            return fail(Errc::invalid_argument, fmt::format("--{} wants a value ({})", argument.name, param->type));
-        }
-        WEFT_TRY(put(params, argument.name, std::move(value), argument.name));
+        auto value = value_of(argument, param);
+        if (!value) return value;
+        WEFT_TRY(put(params, argument.name, std::move(*value), argument.name));
+    }
+    if (size_text != nullptr) {
+        auto blocks = blocks_of(*size_text, params);
+        if (!blocks) return blocks;
+        WEFT_TRY(put(params, "num_blocks", std::move(*blocks), "num_blocks"));
     }
     return params;
 }

@@ -8,7 +8,7 @@ namespace weft::cli {
 namespace {
 
 std::string params_of(std::vector<std::string> words, const std::optional<rpc::MethodDescription>& method = {}) {
-    const auto params = rpc_params(words, method);
+    const auto params = rpc_params(words, "add", method);
     return params ? dump_json(*params) : "error: " + params.error().message;
 }
 

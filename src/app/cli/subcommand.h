@@ -25,11 +25,13 @@ public:
 };
 
 std::unique_ptr<Subcommand> make_apply();
+std::unique_ptr<Subcommand> make_convert_config();
 std::unique_ptr<Subcommand> make_discover();
 std::unique_ptr<Subcommand> make_identify();
 std::unique_ptr<Subcommand> make_io();
 std::unique_ptr<Subcommand> make_perf();
-std::unique_ptr<Subcommand> make_rpc();
+// `is_rpc_py`: prints as the field's rpc.py does.
+std::unique_ptr<Subcommand> make_rpc(bool is_rpc_py);
 
 // Exit codes: 0 and 1 as usual; CLI11 has codes of its own, above 100, for a wrong command line.
 inline constexpr int exit_ok = 0;

@@ -20,7 +20,12 @@ namespace {
 
 // Not saved: they ask, or say something about this run of the process (its log, its figures), or are accepted for the
 // field's files and have no effect. framework_set_scheduler takes only what is so anyway.
-const std::set<std::string> not_saved = {"bdev_aio_rescan",
+const std::set<std::string> not_saved = {"accel_get_stats",
+                                         "notify_get_notifications",
+                                         "notify_get_types",
+                                         "sock_get_default_impl",
+                                         "sock_impl_get_options",
+                                         "bdev_aio_rescan",
                                          "bdev_examine",
                                          "bdev_get_bdevs",
                                          "bdev_get_iostat",
@@ -82,7 +87,11 @@ const std::string discovery = R"("nqn":"discovery")";
 
 const std::map<std::string, Case> cases = {
     {"bdev_set_options", {{}, {R"({"bdev_io_pool_size":4096,"bdev_auto_examine":false,"iobuf_small_cache_size":5})"}}},
+    {"sock_set_default_impl", {{}, {R"({"impl_name":"uring"})"}}},
+    {"sock_impl_set_options",
+     {{}, {R"({"impl_name":"posix","recv_buf_size":65536,"send_buf_size":131072,"enable_quickack":true})"}}},
     {"nvmf_set_max_subsystems", {{}, {R"({"max_subsystems":7})"}}},
+    {"nvmf_set_crdt", {{}, {R"({"crdt1":1,"crdt2":20,"crdt3":300})"}}},
     {"bdev_malloc_create",
      {{},
       {R"({"block_size":512,"num_blocks":64})", R"({"block_size":4096,"num_blocks":64})",

@@ -11,8 +11,10 @@
 #include "bdev_modules/malloc/malloc_rpc.h"
 #include "bdev_modules/null/null_rpc.h"
 #include "nvmf/log_flags.h"
+#include "rpc/absent_modules.h"
 #include "rpc/config.h"
 #include "rpc/json.h"
+#include "rpc/legacy_config.h"
 
 namespace weft::app {
 
@@ -63,6 +65,16 @@ void Daemon::add_methods() {
     add_thread_methods(methods_, runtime_);
     add_log_methods(methods_);
     add_state_methods(methods_, *this);
+    add_notify_methods(methods_, notifications_);
+    bdevs_.on_change = [this](bdev::Change change, const bdev::Device& device) {
+        notifications_.note(change, device.name());
+    };
+    add_sock_methods(methods_, sockets_, [this] {
+        holder_.receive_buffer_bytes = sockets_.receive_buffer_bytes();
+        holder_.send_buffer_bytes = sockets_.send_buffer_bytes();
+        if (keeper_ == nullptr) return;
+        for (rpc::ConfigKey& key : SockSettings::config_keys()) keeper_->touched(std::move(key));
+    });
     bdev::add_bdev_methods(methods_, bdevs_, bdev_options_);
     bdev::add_iostat_methods(methods_, bdevs_);
     const bool is_concurrent = runtime_.data_reactors().size() > 1;
@@ -81,10 +93,18 @@ void Daemon::add_methods() {
         names.emplace(rest.substr(0, comma));
         rest = comma == std::string_view::npos ? std::string_view{} : rest.substr(comma + 1);
     }
+    for (const std::string& name : names) {
+        if (!methods_.states_of(name)) WEFT_WARNLOG("--rpcs-allowed: there is no method {}", log::quoted(name, 128));
+    }
     methods_.set_allowed(std::move(names));
 }
 
 void Daemon::add_modules() {
+    modules_.add({.name = "sock",
+                  .depends_on = {},
+                  .start = []() -> Task<Result<void>> { co_return Result<void>{}; },
+                  .stop = []() -> Task<void> { co_return; },
+                  .write_config = [this](Json& entries) { sockets_.write_config(entries); }});
     modules_.add({.name = "bdev",
                   .depends_on = {},
                   .start = []() -> Task<Result<void>> { co_return Result<void>{}; },
@@ -98,6 +118,7 @@ void Daemon::add_modules() {
                       target_->on_config_change = [this](rpc::ConfigKey key) {
                           if (keeper_ != nullptr) keeper_->touched(std::move(key));
                       };
+                      target_->set_command_retry_delays(holder_.command_retry_delays);
                       Result<void> done = co_await target_->start();
                       if (done) {
                           holder_.target = target_.get();
@@ -204,13 +225,27 @@ Task<Result<void>> Daemon::load_config() {
     auto text =
         co_await offload([&files, path = options_.config_file] { return files.read_all(path, config_bytes_max); });
     if (!text) co_return std::unexpected(std::move(text).error());
+    if (rpc::is_legacy_config(*text)) {
+        WEFT_WARNLOG("{} is an INI file; it is taken as the JSON that `weft convert-config` makes of it",
+                     options_.config_file);
+        std::vector<std::string> notes;
+        auto converted = rpc::convert_legacy_config(*text, notes);
+        if (!converted) {
+            co_return fail(converted.error().code,
+                           fmt::format("{}: {}", options_.config_file, converted.error().message));
+        }
+        for (const std::string& note : notes) WEFT_NOTICELOG("{}: {}", options_.config_file, note);
+        text = dump_json(*converted);
+    }
     auto calls = rpc::parse_config(*text);
     if (!calls) {
         co_return fail(calls.error().code, fmt::format("{}: {}", options_.config_file, calls.error().message));
     }
     Result<void> done = co_await rpc::apply_config(
         methods_, std::move(*calls),
-        {.ignore_errors = options_.ignores_config_errors, .is_within_change = keeper_ != nullptr},
+        {.ignore_errors = options_.ignores_config_errors,
+         .is_within_change = keeper_ != nullptr,
+         .reason_to_skip = &rpc::reason_to_skip},
         [this]() -> Task<Result<void>> { return start_framework(); });
     if (!done) co_return fail(done.error().code, fmt::format("{}: {}", options_.config_file, done.error().message));
     co_return Result<void>{};

@@ -5,7 +5,9 @@
 #include <vector>
 
 #include "app/daemon/module.h"
+#include "app/daemon/notifications.h"
 #include "app/daemon/options.h"
+#include "app/daemon/sockets.h"
 #include "app/state/keeper.h"
 #include "bdev/bdev_rpc.h"
 #include "bdev/registry.h"
@@ -65,6 +67,8 @@ private:
     bdev::Registry bdevs_;
     bdev::BdevOptions bdev_options_;
     Modules modules_;
+    SockSettings sockets_;
+    Notifications notifications_;
     nvmf::TargetHolder holder_;
     std::unique_ptr<nvmf::Target> target_;
     std::unique_ptr<state::Keeper> keeper_;

@@ -23,12 +23,13 @@ Task<Result<void>> Daemon::open_state() {
         runtime_.environment().files(), methods_,
         {.store = {.folder = options_.state_folder}, .skips_failed = options_.skips_failed_state},
         [this](const rpc::ConfigKey& key) {
-            Json entry = bdev::config_entry(bdevs_, bdev_options_, key);
+            Json entry = sockets_.config_entry(key);
+            if (entry.is_null()) entry = bdev::config_entry(bdevs_, bdev_options_, key);
             return entry.is_null() ? nvmf::config_entry(holder_, key) : std::move(entry);
         });
     if (!keeper) co_return std::unexpected(std::move(keeper).error());
     keeper_ = std::move(*keeper);
-    bdevs_.on_change = [this](const std::string& name) { keeper_->touched(bdev::bdev_key(name)); };
+    bdevs_.on_config_change = [this](const std::string& name) { keeper_->touched(bdev::bdev_key(name)); };
     methods_.set_keeper(keeper_.get());
     if (keeper_->is_empty()) co_return Result<void>{};
 

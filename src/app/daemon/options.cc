@@ -31,7 +31,8 @@ constexpr Accepted accepted[] = {
     {"-u,--no-pci", false, "no PCI device is touched"},
     {"-d,--limit-coredump", false, "core dumps are the system's to limit"},
     {"-A,--pci-allowed", true, "no PCI device is touched"},
-    {"-B,--pci-blocked", true, "no PCI device is touched"},
+    {"-B,--pci-blocked,--pci-blacklist", true, "no PCI device is touched"},
+    {"-W,--pci-whitelist", true, "no PCI device is touched"},
     {"-R,--huge-unlink", false, "there are no huge page files"},
     {"--no-huge", false, "huge pages are never needed"},
     {"--huge-dir", true, "huge pages are never needed"},
@@ -122,7 +123,7 @@ void declare(CLI::App& app, DaemonOptions& options, Texts& texts) {
         ->check(CLI::Range(1, 1 << 20))
         ->capture_default_str();
     app.add_flag("--rpc-reference", options.prints_reference, "Print the reference of all RPC methods and leave");
-    app.add_flag("--silence-noticelog", texts.is_silent, "Print warnings and errors only");
+    app.add_flag("-q,--silence-noticelog", texts.is_silent, "Print warnings and errors only");
     app.set_version_flag("-v,--version", std::string("Weft v") + version_text);
 }
 

@@ -26,9 +26,12 @@ struct Kind {
 
 // In the order in which entries can be applied. A row more for each kind that save_config learns.
 constexpr std::array kinds = {
+    Kind{rpc::sock_default_kind, "sock", "sockets in use"},
+    Kind{rpc::sock_options_kind, "sock", "options of sockets"},
     Kind{bdev::options_kind, "bdev", "options of bdevs"},
     Kind{bdev::bdev_kind, "bdev", "bdev"},
     Kind{nvmf::max_subsystems_kind, "nvmf", "number of subsystems"},
+    Kind{nvmf::retry_delays_kind, "nvmf", "retry delays"},
     Kind{nvmf::transport_kind, "nvmf", "transport"},
     Kind{nvmf::subsystem_kind, "nvmf", "subsystem"},
     Kind{nvmf::allow_any_host_kind, "nvmf", "whether any host may use"},
@@ -139,7 +142,15 @@ Result<rpc::ConfigKey> key_of(const Json& entry) {
     if (entry.size() > (params == entry.end() ? 1U : 2U)) return refuse(method, "only \"params\" may stand beside it");
     if (params != entry.end() && !params->is_object()) return refuse(method, "\"params\" must be an object");
     const Names names(entry, method);
-    if (method == bdev::options_kind || method == nvmf::max_subsystems_kind) return rpc::ConfigKey{method, "", ""};
+    if (method == bdev::options_kind || method == nvmf::max_subsystems_kind || method == nvmf::retry_delays_kind ||
+        method == rpc::sock_default_kind) {
+        return rpc::ConfigKey{method, "", ""};
+    }
+    if (method == rpc::sock_options_kind) {
+        return key_from(names.text("impl_name"), [](std::string impl) {
+            return rpc::ConfigKey{rpc::sock_options_kind, std::move(impl), ""};
+        });
+    }
     if (makes_bdev(method)) return key_from(names.text("name"), bdev::bdev_key);
     if (method == "nvmf_create_transport") {
         return key_from(names.text("trtype"),

@@ -80,7 +80,9 @@ Task<rpc::Response> Keeper::change(std::string method, Task<rpc::Response> call)
         response.emplace(co_await call);
         if (is_closed_) co_return std::move(*response);
         // What is set without a room that reports it is named as the method that sets it.
-        if (method == bdev::options_kind || method == nvmf::max_subsystems_kind) touched({method, "", ""});
+        if (method == bdev::options_kind || method == nvmf::max_subsystems_kind || method == nvmf::retry_delays_kind) {
+            touched({method, "", ""});
+        }
         if (const std::string payload = collect(); !payload.empty()) store_->append(payload);
         // Also when nothing changed: "exists already" may speak of a change that is not on the medium yet.
         number = store_->last_taken();
@@ -104,6 +106,7 @@ Task<Result<void>> Keeper::keep_as_one(Task<Result<void>> work, bool is_anew) {
     }
     touched({bdev::options_kind, "", ""});
     touched({nvmf::max_subsystems_kind, "", ""});
+    touched({nvmf::retry_delays_kind, "", ""});
     const std::string payload = collect();
     if (is_anew) {
         auto aside = co_await store_->set_aside("replaced");

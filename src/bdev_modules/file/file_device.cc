@@ -102,6 +102,7 @@ void FileDevice::describe(Json& driver_specific) const {
     facts["block_size_override"] = options_.block_bytes.has_value();
     facts["readonly"] = options_.read_only;
     facts["fallocate"] = options_.fallocate;
+    facts["nowait"] = false;
     driver_specific["aio"] = std::move(facts);
 }
 

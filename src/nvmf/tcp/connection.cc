@@ -42,8 +42,8 @@ Result<void> Connection::start() {
     const TransportOptions& opts = options();
     WEFT_TRY(stream_->configure({.no_delay = true,
                                  .congestion_control = opts.congestion_control,
-                                 .receive_buffer_bytes = 0,
-                                 .send_buffer_bytes = 0,
+                                 .receive_buffer_bytes = opts.receive_buffer_bytes,
+                                 .send_buffer_bytes = opts.send_buffer_bytes,
                                  .priority = opts.sock_priority,
                                  .user_timeout_ms = opts.ack_timeout}));
     WEFT_TRY(
