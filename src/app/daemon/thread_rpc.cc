@@ -11,7 +11,7 @@ namespace {
 template <class Visit>
 Task<void> visit_threads(Runtime& runtime, Visit visit) {
     for (Reactor* reactor : runtime.reactors()) {
-        co_await resume_on(*reactor->threads().front());
+        co_await resume_on(reactor->first_thread());
         for (size_t at = 0; at < reactor->threads().size(); ++at) visit(*reactor, *reactor->threads()[at]);
     }
     co_await resume_on(runtime.app_thread());
