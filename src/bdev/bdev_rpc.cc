@@ -9,8 +9,6 @@ namespace weft::bdev {
 
 namespace {
 
-constexpr env::TimeNs look_again_after = env::ns_per_ms;
-
 struct GetBdevs {
     std::optional<std::string> name;
     std::optional<uint64_t> timeout_ms;
@@ -52,7 +50,7 @@ Json supported_io_types(const Device& device) {
             {"nvme_iov_md", false}};
 }
 
-Task<Result<Json>> get_bdevs(const Registry& devices, GetBdevs params) {
+Task<Result<Json>> get_bdevs(Registry& devices, GetBdevs params) {
     Json list = Json::array();
     if (!params.name) {
         if (params.timeout_ms) co_return fail(Errc::invalid_argument, "timeout: goes with a name only");
@@ -61,10 +59,11 @@ Task<Result<Json>> get_bdevs(const Registry& devices, GetBdevs params) {
     }
     Reactor& reactor = Reactor::current();
     const env::TimeNs start = reactor.now();
-    const uint64_t timeout_ms = std::min(params.timeout_ms.value_or(0), UINT64_MAX / env::ns_per_ms);
+    const uint64_t timeout_ms = std::min(params.timeout_ms.value_or(0), (env::time_never - start) / env::ns_per_ms);
+    const env::TimeNs deadline = start + timeout_ms * env::ns_per_ms;
     const Device* device = devices.find(*params.name);
-    while (device == nullptr && !devices.refuses_more() && reactor.now() - start < timeout_ms * env::ns_per_ms) {
-        co_await sleep_for(look_again_after);
+    while (device == nullptr && !devices.refuses_more() && reactor.now() < deadline) {
+        co_await devices.wait_for_news(deadline);
         device = devices.find(*params.name);
     }
     if (device == nullptr) co_return fail(Errc::no_such_device, "No such device");

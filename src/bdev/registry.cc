@@ -11,6 +11,8 @@ namespace weft::bdev {
 
 namespace {
 
+log::Flag log_bdev{"bdev"};
+
 bool answers_to(const Device& device, std::string_view name) {
     if (device.name() == name || std::ranges::find(device.aliases(), name) != device.aliases().end()) return true;
     const auto uuid = Uuid::parse(name);
@@ -18,6 +20,8 @@ bool answers_to(const Device& device, std::string_view name) {
 }
 
 }  // namespace
+
+void register_log_flags() { log::register_flag(log_bdev); }
 
 Descriptor::Descriptor(Device& device, std::function<void(Event)> on_event)
     : device_(device), on_event_(std::move(on_event)) {
@@ -54,7 +58,10 @@ Result<Device*> Registry::add(std::unique_ptr<Device> device) {
         if (!is_taken(name)) continue;
         return fail(Errc::already_exists, fmt::format("bdev {} already exists", log::quoted(name)));
     }
+    WEFT_INFOLOG(log_bdev, "bdev \"{}\": {}, {} blocks of {} bytes", log::quoted(device->name()),
+                 device->product_name(), device->block_count(), device->block_bytes());
     devices_.push_back(std::move(device));
+    added_.wake_all();
     return devices_.back().get();
 }
 
@@ -96,18 +103,27 @@ Task<void> Registry::tell(Device* device, Event event) {
     }
 }
 
+// The timer wakes all who wait: those whose time has not come wait again.
+Task<void> Registry::wait_for_news(env::TimeNs deadline) {
+    Timer timer(Thread::current(), [](void* list) { static_cast<WaitList*>(list)->wake_all(); }, &added_);
+    timer.start_at(deadline);
+    co_await added_.wait();
+}
+
 void Registry::notify_resized(Device& device) { spawn(tell(&device, Event::resized)); }
 
 Task<Result<void>> Registry::remove(std::string name) {
     Device* device = find(name);
     if (device == nullptr) co_return fail(Errc::no_such_device, "No such device");
     device->removing_ = true;
+    WEFT_INFOLOG(log_bdev, "bdev \"{}\" is being removed", log::quoted(device->name()));
     co_await tell(device, Event::removed);
     while (!device->descriptors_.empty() || !device->channel_threads().empty()) {
         co_await sleep_for(look_again_after);
     }
     co_await yield();  // the last figures of its channels arrive
     co_await device->close();
+    WEFT_INFOLOG(log_bdev, "bdev \"{}\" is gone", log::quoted(device->name()));
     std::erase_if(devices_, [device](const auto& owned) { return owned.get() == device; });
     co_return Result<void>{};
 }
