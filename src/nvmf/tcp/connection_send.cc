@@ -178,6 +178,7 @@ void Connection::flush() {
             close("the host is gone");
             return;
         }
+        group_.figures.sent_bytes += sent.bytes;
         settle(*first, count, sent.bytes);
         if (sent.bytes < bytes) {
             is_blocked_ = true;
@@ -219,7 +220,7 @@ void Connection::finish_sending(TcpRequest& request) {
     if (request.source == DataSource::lent && request.ns != nullptr) {
         request.ns->channel->count_lent_read(request.data_bytes);
     }
-    if (!is_admin()) ++group().stats.completed_nvme_io;
+    if (!is_admin()) count_io(request);
     request.move(RequestEvent::sent);
     release(request);
 }
