@@ -24,6 +24,7 @@ int run(int argc, char** argv) {
     subcommands.push_back(weft::cli::make_io());
     subcommands.push_back(weft::cli::make_perf());
     subcommands.push_back(weft::cli::make_rpc());
+    subcommands.push_back(weft::cli::make_top());
     std::vector<std::pair<CLI::App*, Subcommand*>> declared;
     declared.reserve(subcommands.size());
     for (const auto& subcommand : subcommands) declared.emplace_back(subcommand->declare(app), subcommand.get());
