@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "app/daemon/version.h"
+#include "app/observe/figures_json.h"
 #include "base/log.h"
 #include "bdev/bdev_rpc.h"
 #include "bdev_modules/file/file_rpc.h"
@@ -50,6 +51,7 @@ Result<env::Address> parse_rpc_address(const std::string& text) {
 }  // namespace
 
 Daemon::Daemon(Runtime& runtime, const DaemonOptions& options) : runtime_(runtime), options_(options) {
+    bdev::register_log_flags();
     nvmf::register_log_flags();
     add_methods();
     add_modules();
@@ -62,8 +64,10 @@ void Daemon::add_methods() {
     add_framework_methods(methods_, *this);
     add_thread_methods(methods_, runtime_);
     add_log_methods(methods_);
+    add_figures_method(methods_, {runtime_, bdevs_, holder_});
     bdev::add_bdev_methods(methods_, bdevs_, bdev_options_);
     bdev::add_iostat_methods(methods_, bdevs_);
+    bdev::add_histogram_methods(methods_, bdevs_);
     const bool is_concurrent = runtime_.data_reactors().size() > 1;
     bdev::add_malloc_methods(methods_, bdevs_, is_concurrent);
     bdev::add_null_methods(methods_, bdevs_);
@@ -123,6 +127,7 @@ Task<Result<void>> Daemon::start() {
 }
 
 Task<Result<void>> Daemon::bring_up() {
+    WEFT_CO_TRY(open_pages());
     // First, when it is a call that starts the rest; last otherwise, so that nobody meets half of a target.
     if (options_.waits_for_rpc) WEFT_CO_TRY(co_await open_rpc_servers());
     if (!options_.config_file.empty()) {
@@ -139,6 +144,8 @@ Task<void> Daemon::stop() {
     is_stopping_ = true;
     framework_started_.wake_all();
     bdevs_.refuse_more();
+    if (pages_ != nullptr) co_await pages_->stop();
+    pages_.reset();
     for (const auto& server : servers_) co_await server->stop();
     servers_.clear();
     while (is_framework_starting_) co_await framework_started_.wait();
@@ -189,6 +196,22 @@ Task<Result<void>> Daemon::open_rpc_servers() {
         servers_.push_back(std::move(*server));
     }
     co_return Result<void>{};
+}
+
+// First of all: whoever watches sees a start that takes long, too.
+Result<void> Daemon::open_pages() {
+    if (options_.metrics_address.empty()) return {};
+    auto address = parse_metrics_address(options_.metrics_address);
+    if (!address) return std::unexpected(std::move(address).error());
+    auto pages = Pages::open({runtime_, bdevs_, holder_}, *address);
+    if (!pages) {
+        return fail(pages.error().code,
+                    fmt::format("--metrics {}: {}", options_.metrics_address, pages.error().message));
+    }
+    pages_ = std::move(*pages);
+    WEFT_NOTICELOG("metrics: http://{}/metrics, status page: http://{}/", env::to_string(pages_->address()),
+                   env::to_string(pages_->address()));
+    return {};
 }
 
 Task<Result<void>> Daemon::load_config() {

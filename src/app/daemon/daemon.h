@@ -6,6 +6,7 @@
 
 #include "app/daemon/module.h"
 #include "app/daemon/options.h"
+#include "app/observe/pages.h"
 #include "bdev/bdev_rpc.h"
 #include "bdev/registry.h"
 #include "nvmf/rpc.h"
@@ -46,6 +47,7 @@ private:
     Task<Result<void>> bring_up();
     Task<void> wait_for_calls();
     Task<Result<void>> open_rpc_servers();
+    Result<void> open_pages();
     Task<Result<void>> load_config();
     Task<Result<void>> set_up_demo();
     Task<Result<Json>> call(std::string method, Json params);
@@ -59,6 +61,7 @@ private:
     nvmf::TargetHolder holder_;
     std::unique_ptr<nvmf::Target> target_;
     std::vector<std::unique_ptr<rpc::Server>> servers_;
+    std::unique_ptr<Pages> pages_;
     bool is_framework_started_ = false;
     bool is_framework_starting_ = false;
     bool is_stopping_ = false;

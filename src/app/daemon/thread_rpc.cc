@@ -1,5 +1,6 @@
 // thread_* and framework_get_reactors: what runs where, and how busy it is. Each thread is asked on its own thread.
 #include "app/daemon/daemon.h"
+#include "env/linux/process.h"
 #include "rpc/json.h"
 
 namespace weft::app {
@@ -100,6 +101,15 @@ Task<Result<Json>> get_reactors(Runtime& runtime, int process_id) {
              {"cpumask", thread.cpus().count() == CpuSet::cpu_max ? "all" : thread.cpus().to_mask()},
              {"elapsed", stats.busy_ns + stats.idle_ns}});
     });
+    for (Json& reactor : reactors) {
+        const int cpu = reactor["lcore"];
+        if (cpu < 0) continue;  // the control reactor is on any of them
+        const env::CpuUsage usage = co_await offload([cpu] { return env::cpu_usage(static_cast<size_t>(cpu)); });
+        reactor["numa_id"] = usage.numa_node;
+        reactor["irq"] = usage.interrupts;
+        reactor["sys"] = usage.system;
+        reactor["usr"] = usage.user;
+    }
     co_return Json{{"tick_rate", env::ns_per_s}, {"pid", process_id}, {"reactors", std::move(reactors)}};
 }
 
