@@ -172,6 +172,7 @@ void qpair_closed(Qpair& qpair) {
 }
 
 void qpair_gone(Qpair& qpair) {
+    qpair.group().retire_figures(qpair);
     PollGroupStats& stats = qpair.group().stats;
     if (qpair.subsystem == nullptr) {
         --stats.current_unassociated_qpairs;

@@ -69,6 +69,7 @@ else
     echo "skip Prometheus' own library reads it: python3-prometheus-client is not installed"
 fi
 
+refused "its port twice" 'in use' "$bin/weftd" -r "$work/other.sock" --metrics "$metrics_port"
 http / | has 'Content-Security-Policy: default-src .none.;' && ok "the page forbids all that is not its own" || not_ok "the page forbids all that is not its own"
 http /figures.json | has '"version":' && ok "figures as JSON" || not_ok "figures as JSON"
 http /none | has '^HTTP/1.1 404' && ok "no such page" || not_ok "no such page"

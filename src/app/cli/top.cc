@@ -20,7 +20,7 @@ namespace weft::cli {
 namespace {
 
 constexpr env::TimeNs call_timeout = 10 * env::ns_per_s;
-constexpr uint32_t queues_max = 2000;
+constexpr uint32_t queues_max = 1000;
 constexpr ScreenSize batch_size = {.columns = 1000, .rows = 100'000};
 
 // Wakes the one coroutine that draws.

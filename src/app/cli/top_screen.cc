@@ -231,7 +231,7 @@ std::string TopScreen::status_line(const Summary& summary, size_t rows) const {
     if (is_typing_filter_) return line + "  filter: " + filter_ + "_";
     if (!filter_.empty()) line += "  filter: " + filter_;
     line += is_paused_ ? "  PAUSED" : fmt::format("  every {:g} s", interval_s_);
-    return line + "   1-9 views  / filter  <> sort  p pause  ? help  q quit";
+    return line + "  1-9 view  / filter  <> sort  p pause  ? help  q quit";
 }
 
 std::vector<std::string> TopScreen::lines(const Json& now, const Json& before, ScreenSize size, bool has_style) {

@@ -124,7 +124,7 @@ Json list_of(const List& things) {
 }
 
 struct GetFigures {
-    uint32_t max_queues = 10000;
+    uint32_t max_queues = 1000;
     static constexpr auto fields() {
         return rpc::fields(rpc::optional("max_queues", &GetFigures::max_queues,
                                          "How many queues at most, those with the most operations first"));

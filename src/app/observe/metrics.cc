@@ -133,7 +133,8 @@ constexpr Family families[] = {
      }},
     {"weft_thread_busy_seconds_total", counter, "A thread's share of its reactor's busy time", threads,
      [](const S& s, size_t at, Out& out) {
-         out.seconds({{"thread", s.threads[at].name}, {"reactor", s.threads[at].reactor}}, s.threads[at].stats.busy_ns);
+         const ThreadFigures& thread = s.threads[at];  // names need not differ
+         out.seconds({{"thread", thread.name}, {"id", std::to_string(thread.id)}, {"reactor", thread.reactor}}, thread.stats.busy_ns);
      }},
 
     {"weft_poll_group_qpairs", gauge, "Queue pairs now", groups,

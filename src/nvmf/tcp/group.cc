@@ -130,7 +130,6 @@ uint32_t TcpGroup::destroy_joined() {
         owned_.remove(connection);
         group_.qpairs.remove(connection);
         ++destroyed;
-        group_.retire_figures(connection);
         qpair_gone(connection);
         const std::unique_ptr<Connection> last(&connection);
     }
