@@ -14,19 +14,19 @@ std::string_view name_of(IoKind kind) {
     return "?";
 }
 
-void IoFigures::add(const IoFigures& more) {
-    for (size_t kind = 0; kind < io_kind_count; ++kind) kinds[kind].add(more.kinds[kind]);
-    errors += more.errors;
+void IoFigures::add(const IoFigures& other) {
+    for (size_t kind = 0; kind < io_kind_count; ++kind) kinds[kind].add(other.kinds[kind]);
+    errors += other.errors;
 }
 
-void TransportFigures::add(const TransportFigures& more) {
-    connections += more.connections;
-    terminations += more.terminations;
-    received_bytes += more.received_bytes;
-    sent_bytes += more.sent_bytes;
-    current_connections += more.current_connections;
-    requests_in_flight += more.requests_in_flight;
-    waiting_for_buffers += more.waiting_for_buffers;
+void TransportFigures::add(const TransportFigures& other) {
+    connections += other.connections;
+    terminations += other.terminations;
+    received_bytes += other.received_bytes;
+    sent_bytes += other.sent_bytes;
+    current_connections += other.current_connections;
+    requests_in_flight += other.requests_in_flight;
+    waiting_for_buffers += other.waiting_for_buffers;
 }
 
 void count_io(const Request& request) {

@@ -353,6 +353,7 @@ void sort_rows(Table& table, size_t column, bool is_reversed) {
         return !is_before(second, first) && left < right;
     });
     std::vector<std::vector<Cell>> rows;
+    rows.reserve(order.size());
     for (const size_t at : order) rows.push_back(std::move(table.rows[at]));
     table.rows = std::move(rows);
 }

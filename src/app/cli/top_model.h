@@ -51,8 +51,8 @@ Summary summary_of(const Json& now, const Json& before);
 
 // By column `column`; numbers first the greatest, text first the least, unless `is_reversed`.
 void sort_rows(Table& table, size_t column, bool is_reversed);
-// Keeps rows with a text cell that contains `text`, whatever the case of ASCII letters.
-void filter_rows(Table& table, std::string_view text);
+// Keeps rows with a text cell that contains `wanted`, whatever the case of ASCII letters.
+void filter_rows(Table& table, std::string_view wanted);
 
 // "950", "12.3k", "1.24M": at most six characters.
 std::string short_count(double value);

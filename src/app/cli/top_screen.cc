@@ -50,6 +50,7 @@ std::string fitted(const std::string& text, size_t width, bool is_text) {
 
 std::vector<size_t> widths_of(const Table& table, const std::vector<std::vector<std::string>>& cells, size_t columns) {
     std::vector<size_t> widths;
+    widths.reserve(table.columns.size());
     for (size_t at = 0; at < table.columns.size(); ++at) {
         size_t width = table.columns[at].name.size();
         for (const auto& row : cells) width = std::max(width, row[at].size());
@@ -265,6 +266,7 @@ std::vector<std::string> TopScreen::lines(const Json& now, const Json& before, S
     std::vector<std::vector<std::string>> cells;
     for (size_t row = first_row_; row < std::min(row_count_, first_row_ + page_rows_); ++row) {
         std::vector<std::string>& shown = cells.emplace_back();
+        shown.reserve(table.rows[row].size());
         for (const Cell& cell : table.rows[row]) shown.push_back(log::quoted(cell.text));
     }
     const std::vector<size_t> widths = widths_of(table, cells, columns);

@@ -87,6 +87,7 @@ Json to_json(const BdevFigures& bdev) {
 
 Json queues_to_json(const std::vector<QueueFigures>& queues, size_t queues_max) {
     std::vector<const QueueFigures*> order;
+    order.reserve(queues.size());
     for (const QueueFigures& queue : queues) order.push_back(&queue);
     const auto operations = [](const QueueFigures& queue) {
         uint64_t sum = 0;
