@@ -1,6 +1,10 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <chrono>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/crc32c.h"
@@ -110,6 +114,78 @@ TEST(Uuid, RoundTripsItsText) {
 TEST(Uuid, OfNamesIsStableAndTellsNamesApart) {
     EXPECT_EQ(Uuid::from_names({"a", "b"}), Uuid::from_names({"a", "b"}));
     EXPECT_NE(Uuid::from_names({"ab", ""}), Uuid::from_names({"a", "b"}));
+}
+
+std::vector<std::string>& lines_seen() {
+    static std::vector<std::string> lines;
+    return lines;
+}
+// What is logged while this lives.
+struct LogLines {
+    LogLines() {
+        lines_seen().clear();
+        log::set_timestamps(false);
+        log::set_sink([](log::Level, std::string_view line) { lines_seen().emplace_back(line); });
+    }
+    ~LogLines() {
+        log::set_sink(nullptr);
+        log::set_timestamps(true);
+        log::set_format(log::Format::text);
+        log::set_rate_limit(0, 0);
+    }
+};
+constexpr log::Place some_place{.file = "/a/b/some.cc", .line = 7, .function = "work"};
+
+TEST(Log, LetsNoControlByteThrough) {
+    const LogLines lines;
+    std::string text = "a";
+    for (int byte = 0; byte < 256; ++byte) text += static_cast<char>(byte);
+    text += "\u00e4\u0085\u20ac\xed\xa0\x80";  // ä, a control character, €, half a surrogate pair
+    log::write(log::Level::notice, some_place, text);
+    ASSERT_EQ(lines_seen().size(), 1U);
+    const std::string& line = lines_seen()[0];
+    EXPECT_TRUE(line.starts_with("some.cc:   7:work: *NOTICE*: a\\x00\\x01"));
+    EXPECT_TRUE(line.ends_with("\\xff\u00e4\\xc2\\x85\u20ac\\xed\\xa0\\x80\n")) << line;
+    for (const char character : line.substr(0, line.size() - 1)) {
+        const auto byte = static_cast<unsigned char>(character);
+        EXPECT_TRUE(byte >= 0x20 && byte != 0x7F);
+    }
+}
+
+TEST(Log, WritesJsonLines) {
+    const LogLines lines;
+    log::set_format(log::Format::json);
+    log::write(log::Level::warning, some_place, "say \"no\" \\ \n\x1b[2J \u00e4");
+    ASSERT_EQ(lines_seen().size(), 1U);
+    const std::string& line = lines_seen()[0];
+    EXPECT_EQ(
+        line.substr(line.find(",\"level\"")),
+        R"(,"level":"WARNING","file":"some.cc","line":7,"function":"work","message":"say \"no\" \\ \\x0a\\x1b[2J )"
+        "\u00e4\"}\n");
+    EXPECT_TRUE(line.starts_with("{\"time\":\"20")) << line;
+}
+
+TEST(Log, BoundsWhatOnePlaceWritesAndSaysSo) {
+    const LogLines lines;
+    log::set_rate_limit(5, 50);
+    constexpr log::Place noisy{.file = "noisy.cc", .line = 1, .function = "work"};
+    const auto noisy_lines = [] {
+        return std::ranges::count_if(lines_seen(), [](const auto& line) { return line.ends_with("again\n"); });
+    };
+    // The 50 ms may end between two lines, and then five more are written.
+    for (int at = 0; at < 1000; ++at) log::write(log::Level::error, noisy, "again");
+    EXPECT_GE(noisy_lines(), 5);
+    EXPECT_LE(noisy_lines(), 50);
+    log::write(log::Level::error, {.file = "noisy.cc", .line = 2, .function = "other"}, "one of another place");
+    const auto told = [] {
+        return std::ranges::any_of(
+            lines_seen(), [](const auto& line) { return line.ends_with("lines of this place were left out\n"); });
+    };
+    const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (!told() && std::chrono::steady_clock::now() < give_up) {
+        log::write(log::Level::error, {.file = "noisy.cc", .line = 3, .function = "other"}, "later");
+    }
+    EXPECT_TRUE(told());
 }
 
 TEST(Log, EscapesWhatCouldForgeALine) { EXPECT_EQ(log::quoted("a\nb\"\x1b"), "a\\x0ab\\x22\\x1b"); }

@@ -1,8 +1,8 @@
 // The log: "[2026-11-20 21:38:00.123456] tcp.cc: 120:accept: *NOTICE*: text" on standard error.
 //
 // ERROR, WARNING and NOTICE are always possible; INFO and DEBUG only for components whose flag is set
-// (option -L, RPC log_set_flag). Never on the data path. Input from outside goes through quoted(), so that
-// no control byte reaches a terminal or forges a line.
+// (option -L, RPC log_set_flag). Never on the data path. Input from outside goes through quoted(), which shows where it
+// ends; and whatever a text holds, no control byte of it reaches a terminal or forges a line.
 #pragma once
 
 #include <fmt/format.h>
@@ -18,7 +18,7 @@ namespace weft::log {
 
 enum class Level : uint8_t { error, warning, notice, info, debug };
 
-std::string_view name_of(Level level);                    // "ERROR" … "DEBUG"
+std::string_view name_of(Level level);  // "ERROR" … "DEBUG"
 std::optional<Level> level_from_name(std::string_view name);  // exact, upper case
 
 // A component that can be made to talk; constructed once, at namespace scope of the file that defines it, and
@@ -50,6 +50,16 @@ void set_print_level(Level level);
 Level system_level();
 void set_system_level(Level level);
 void set_timestamps(bool on);
+
+enum class Format : uint8_t {
+    text,
+    json,  // {"time": "2026-11-20T21:38:00.123456Z", "level", "file", "line", "function", "message"}
+};
+void set_format(Format format);
+
+// Of each place in the source at most `lines_max` lines in `window_ms` are written; a line says how many were left out,
+// before the next one of anybody. 0: no limit, as it is until this is called.
+void set_rate_limit(uint32_t lines_max, uint32_t window_ms);
 
 struct Place {
     const char* file;

@@ -10,8 +10,6 @@ namespace weft::bdev {
 
 namespace {
 
-constexpr env::TimeNs look_again_after = env::ns_per_ms;
-
 struct GetBdevs {
     std::optional<std::string> name;
     std::optional<uint64_t> timeout_ms;
@@ -56,7 +54,7 @@ Json supported_io_types(const Device& device) {
             {"write_uncorrectable", false}};
 }
 
-Task<Result<Json>> get_bdevs(const Registry& devices, GetBdevs params) {
+Task<Result<Json>> get_bdevs(Registry& devices, GetBdevs params) {
     Json list = Json::array();
     if (!params.name) {
         for (const Device* device : devices.all()) list.push_back(describe(*device));
@@ -64,10 +62,11 @@ Task<Result<Json>> get_bdevs(const Registry& devices, GetBdevs params) {
     }
     Reactor& reactor = Reactor::current();
     const env::TimeNs start = reactor.now();
-    const uint64_t timeout_ms = std::min(params.timeout_ms.value_or(0), UINT64_MAX / env::ns_per_ms);
+    const uint64_t timeout_ms = std::min(params.timeout_ms.value_or(0), (env::time_never - start) / env::ns_per_ms);
+    const env::TimeNs deadline = start + timeout_ms * env::ns_per_ms;
     const Device* device = devices.find(*params.name);
-    while (device == nullptr && !devices.refuses_more() && reactor.now() - start < timeout_ms * env::ns_per_ms) {
-        co_await sleep_for(look_again_after);
+    while (device == nullptr && !devices.refuses_more() && reactor.now() < deadline) {
+        co_await devices.wait_for_news(deadline);
         device = devices.find(*params.name);
     }
     if (device == nullptr) co_return fail(Errc::no_such_device, "No such device");

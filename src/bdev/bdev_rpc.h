@@ -1,5 +1,5 @@
-// RPC methods for bdevs of every kind: bdev_get_bdevs, bdev_get_iostat, bdev_reset_iostat, bdev_examine,
-// bdev_wait_for_examine, bdev_set_options.
+// RPC methods for bdevs of every kind: bdev_get_bdevs, bdev_get_iostat, bdev_reset_iostat, bdev_enable_histogram,
+// bdev_get_histogram, bdev_get_histogram_borders, bdev_examine, bdev_wait_for_examine, bdev_set_options.
 #pragma once
 
 #include <string>
@@ -34,6 +34,7 @@ struct BdevOptions {
 // All outlive the methods.
 void add_bdev_methods(rpc::Registry& methods, Registry& devices, BdevOptions& options);
 void add_iostat_methods(rpc::Registry& methods, Registry& devices);
+void add_histogram_methods(rpc::Registry& methods, Registry& devices);
 
 // The calls that make all devices again: "config" of subsystem "bdev" in a configuration file.
 Json write_config(const Registry& devices, const BdevOptions& options);

@@ -16,6 +16,7 @@ protected:
     void SetUp() override {
         add_bdev_methods(methods_, devices_, options_);
         add_iostat_methods(methods_, devices_);
+        add_histogram_methods(methods_, devices_);
         methods_.set_state(rpc::runtime);
     }
     void TearDown() override {
@@ -141,7 +142,16 @@ TEST_F(BdevRpcTest, IostatAddsUpChannelsThereAndGone) {
     EXPECT_EQ(answer["tick_rate"], 1'000'000'000);
     EXPECT_GT(answer["ticks"], 0);
     ASSERT_EQ(answer["bdevs"].size(), 1U);
-    EXPECT_EQ(dump_json(answer["bdevs"][0]),
+    Json& whole = answer["bdevs"][0];
+    // What is done in its turn took until the turn's end: how long that was differs.
+    for (const char* op : {"read", "write", "unmap"}) {
+        const std::string ticks = std::string(op) + "_latency_ticks";
+        EXPECT_GT(whole["min_" + ticks], 0);
+        EXPECT_LE(whole["min_" + ticks], whole["max_" + ticks]);
+        EXPECT_LE(whole["max_" + ticks], whole[ticks]);
+        for (const char* prefix : {"", "min_", "max_"}) whole[prefix + ticks] = 0;
+    }
+    EXPECT_EQ(dump_json(whole),
               R"({"name":"disk","bytes_read":2048,"num_read_ops":2,"bytes_written":1024,"num_write_ops":1,)"
               R"("bytes_unmapped":51200,"num_unmap_ops":1,"bytes_copied":0,"num_copy_ops":0,)"
               R"("read_latency_ticks":0,"max_read_latency_ticks":0,"min_read_latency_ticks":0,)"
@@ -159,6 +169,52 @@ TEST_F(BdevRpcTest, IostatAddsUpChannelsThereAndGone) {
     EXPECT_EQ(answer["channels"][0]["num_unmap_ops"], 0);
     EXPECT_EQ(answer["channels"][1]["thread_id"], second.thread().id());
     EXPECT_EQ(answer["channels"][1]["num_unmap_ops"], 1);
+}
+
+TEST_F(BdevRpcTest, HistogramsCountWhatIsDoneWhileTheyAreOn) {
+    FakeDevice& device = add("disk");
+    TestClient first(world_, device, 0);
+    TestClient second(world_, device, 1);
+    EXPECT_EQ(call("bdev_get_histogram", R"({"name": "disk"})").error().code, -14);
+    EXPECT_EQ(call("bdev_get_histogram", R"({"name": "none"})").error().code, -19);
+    first.run(Op::unmap, 0, 1);
+    EXPECT_TRUE(call("bdev_enable_histogram", R"({"name": "disk", "enable": true})").has_value());
+    first.run(Op::unmap, 0, 1);
+    second.run(Op::unmap, 0, 1);
+    second.run(Op::flush, 0, 1);
+    const auto count = [this] {
+        const auto answer = call("bdev_get_histogram_borders", R"({"name": "disk", "borders": [1, 60000000]})");
+        return answer ? (*answer)["borders_count"] : Json(answer.error().code);
+    };
+    EXPECT_EQ(count()[1], 3);
+    EXPECT_EQ(count()[2], 3);
+    const Json answer = *call("bdev_get_histogram", R"({"name": "disk"})");
+    EXPECT_EQ(answer["granularity"], 7);
+    EXPECT_EQ(answer["min_range"], 3);
+    EXPECT_EQ(answer["max_range"], 30);
+    EXPECT_EQ(answer["tsc_rate"], 1'000'000'000);
+    EXPECT_EQ(answer["histogram"].get<std::string>().size(), (28 * 128 * 8 + 2) / 3 * 4U);
+
+    EXPECT_TRUE(call("bdev_enable_histogram", R"({"name": "disk", "enable": true, "opc": "flush"})").has_value());
+    first.run(Op::unmap, 0, 1);
+    EXPECT_EQ(count()[2], 0) << "begun anew, and of another kind only";
+    first.run(Op::flush, 0, 1);
+    EXPECT_EQ(count()[2], 1);
+    EXPECT_TRUE(call("bdev_enable_histogram", R"({"name": "disk", "enable": false})").has_value());
+    EXPECT_EQ(count(), -14);
+}
+
+TEST_F(BdevRpcTest, HistogramsRefuseWhatMakesNoSense) {
+    add("disk");
+    for (const char* params : {R"({"name": "disk"})", R"({"name": "disk", "enable": true, "opc": "reed"})",
+                               R"({"name": "disk", "enable": true, "granularity": 0})",
+                               R"({"name": "disk", "enable": true, "granularity": 256})",
+                               R"({"name": "disk", "enable": true, "min_nsec": 10, "max_nsec": 10})"}) {
+        EXPECT_EQ(call("bdev_enable_histogram", params).error().code, rpc::code::invalid_params) << params;
+    }
+    EXPECT_EQ(call("bdev_enable_histogram", R"({"name": "none", "enable": true})").error().code, -19);
+    EXPECT_EQ(call("bdev_get_histogram_borders", R"({"name": "disk", "borders": [2, 1]})").error().code,
+              rpc::code::invalid_params);
 }
 
 TEST_F(BdevRpcTest, IostatIsSetBackInParts) {

@@ -27,6 +27,7 @@ Result<void> check_size(uint32_t block_bytes, uint64_t block_count) {
 struct Device::Retirement : Message {
     Device* device = nullptr;
     Statistics figures;
+    std::unique_ptr<Histogram> histogram;
 };
 
 Device::Device(std::string name, Uuid uuid, const Geometry& geometry)
@@ -54,19 +55,28 @@ void Device::set_block_count(uint64_t count) {
 Result<ChannelRef<Channel>> Device::channel() {
     auto channel = get_channel();
     if (!channel) return std::unexpected(std::move(channel).error());
-    return ChannelRef<Channel>(static_cast<Channel&>(**channel));
+    auto& mine = static_cast<Channel&>(**channel);
+    mine.follow(histogram_shape());
+    return ChannelRef<Channel>(mine);
+}
+
+void Device::set_histogram(const HistogramShape& shape) {
+    histogram_.store(shape.packed(), std::memory_order_release);
+    retired_histogram_ = Histogram(shape);
 }
 
 // Registry::remove lets the device live until these messages have run: they precede the channel's leaving.
 void Device::retire(std::unique_ptr<Retirement> retirement) {
     if (home_ == nullptr || home_->is_current()) {
         retired_.add(retirement->figures);
+        if (retirement->histogram) retired_histogram_.add(*retirement->histogram);
         return;
     }
     retirement->device = this;
     retirement->run = [](Message& message) {
         const std::unique_ptr<Retirement> owned(&static_cast<Retirement&>(message));
         owned->device->retired_.add(owned->figures);
+        if (owned->histogram) owned->device->retired_histogram_.add(*owned->histogram);
     };
     home_->post(*retirement.release());
 }
@@ -76,6 +86,7 @@ Channel::Channel() : retirement_(std::make_unique<Device::Retirement>()) {}
 Channel::~Channel() {
     WEFT_ASSERT(in_flight_ == 0);
     retirement_->figures = statistics_;
+    retirement_->histogram = std::move(exact_);
     bdev().retire(std::move(retirement_));
 }
 
@@ -92,10 +103,32 @@ Status Channel::check(const Request& request) const {
     return data_bytes == request.blocks * bdev().block_bytes() ? Status::success : Status::failed;
 }
 
-// Latency is in turns of the reactor: what is done at once took none.
 void Channel::count(const Request& request, Status status) {
+    if (status != Status::success) [[unlikely]]
+        return statistics_.count_error(status);
     const uint64_t bytes = request.op == Op::flush ? 0 : request.blocks * bdev().block_bytes();
-    statistics_.count(request.op, bytes, thread().reactor().now() - request.submitted_at, status);
+    meter_.count(thread().reactor(), static_cast<size_t>(request.op), bytes, request.submitted_at);
+}
+
+void Channel::count_now(Op op, uint64_t bytes) {
+    Reactor& reactor = thread().reactor();
+    meter_.count(reactor, static_cast<size_t>(op), bytes, reactor.now());
+}
+
+void Channel::ChannelMeter::took(size_t kind, env::TimeNs latency, uint64_t times) {
+    Meter::took(kind, latency, times);
+    Histogram* exact = channel_.exact_.get();
+    if (exact != nullptr && exact->shape().counts(static_cast<Op>(kind))) exact->count(latency, times);
+}
+
+void Channel::reset_statistics(ResetMode mode) {
+    statistics_.reset(mode);
+    if (mode == ResetMode::all) meter_.forget_this_turn();
+}
+
+void Channel::follow(const HistogramShape& shape) {
+    if (exact_ ? exact_->shape() == shape : !shape.is_on) return;
+    exact_ = shape.is_on ? std::make_unique<Histogram>(shape) : nullptr;
 }
 
 Progress Channel::submit(Request& request) {
@@ -103,7 +136,7 @@ Progress Channel::submit(Request& request) {
     const Status refused = check(request);
     if (refused != Status::success) [[unlikely]] {
         request.status = refused;
-        statistics_.count(request.op, 0, 0, refused);
+        statistics_.count_error(refused);
         return Progress::done;
     }
     request.status = Status::success;
@@ -129,7 +162,7 @@ void Channel::store(Request& piece) {
         }
         WEFT_ASSERT(progress == Progress::done);
     }
-    if (piece.status != Status::success) statistics_.count(Op::write, 0, 0, piece.status);
+    if (piece.status != Status::success) statistics_.count_error(piece.status);
 }
 
 void Channel::finish(Request& request, Status status) {

@@ -14,6 +14,8 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "base/uuid.h"
+#include "bdev/histogram.h"
+#include "bdev/meter.h"
 #include "bdev/request.h"
 #include "bdev/statistics.h"
 #include "reactor/io_channel.h"
@@ -75,6 +77,14 @@ public:
 
     // App thread. Figures of channels that are gone; add those of the living ones for the whole.
     Statistics& retired_statistics() { return retired_; }
+    // App thread. What exact latency histogram channels keep from now on (see Channel::follow); one that was kept is
+    // forgotten. The present channels must be told.
+    void set_histogram(const HistogramShape& shape);
+    [[nodiscard]] HistogramShape histogram_shape() const {
+        return HistogramShape::unpacked(histogram_.load(std::memory_order_acquire));
+    }
+    // App thread. Of channels that are gone.
+    [[nodiscard]] const Histogram& retired_histogram() const { return retired_histogram_; }
     // App thread. Who holds the claim, "" for nobody.
     [[nodiscard]] const std::string& claimed_by() const { return claimed_by_; }
 
@@ -98,6 +108,8 @@ private:
     std::string claimed_by_;  // app thread; "" when not claimed for writing
     bool removing_ = false;  // app thread
     Statistics retired_;
+    std::atomic<uint64_t> histogram_{0};  // HistogramShape::packed()
+    Histogram retired_histogram_{HistogramShape{}};
 };
 
 class Channel : public IoChannel {
@@ -116,19 +128,24 @@ public:
     virtual std::optional<Bytes> lend(uint64_t lba, uint64_t blocks);
     virtual void unlend(uint64_t lba, uint64_t blocks);
     // Counts a lent read as a read that was done.
-    void count_lent_read(uint64_t bytes) { statistics_.count(Op::read, bytes, 0, Status::success); }
+    void count_lent_read(uint64_t bytes) { count_now(Op::read, bytes); }
 
     // A part of a write, on a device that consumes data inline: `piece` is done when this returns. While another
     // reactor copies one of the blocks out it is waited for; that one waits for nobody. Failures are counted; when
     // all parts are stored, count_stored_write() counts the write.
     void store(Request& piece);
-    void count_stored_write(uint64_t bytes) { statistics_.count(Op::write, bytes, 0, Status::success); }
+    void count_stored_write(uint64_t bytes) { count_now(Op::write, bytes); }
 
     // Tries to end a pending request early; true when it will be done with Status::aborted.
     virtual bool abort(Request& request);
 
     [[nodiscard]] Device& bdev() const;
-    [[nodiscard]] Statistics& statistics() { return statistics_; }
+    [[nodiscard]] const Statistics& statistics() const { return statistics_; }
+    void reset_statistics(ResetMode mode);
+    // Keeps an exact histogram of `shape` from now on, or none; nothing happens when that is what it does already.
+    void follow(const HistogramShape& shape);
+    // Empty when none is kept.
+    [[nodiscard]] Histogram histogram() const { return exact_ ? *exact_ : Histogram(HistogramShape{}); }
     [[nodiscard]] uint32_t in_flight() const { return in_flight_; }
 
 protected:
@@ -141,8 +158,20 @@ protected:
 private:
     [[nodiscard]] Status check(const Request& request) const;
     void count(const Request& request, Status status);
+    void count_now(Op op, uint64_t bytes);
+
+    class ChannelMeter final : public Meter<op_count> {
+    public:
+        explicit ChannelMeter(Channel& channel) : Meter(channel.statistics_.ops), channel_(channel) {}
+
+    private:
+        void took(size_t kind, env::TimeNs latency, uint64_t times) override;
+        Channel& channel_;
+    };
 
     Statistics statistics_;
+    std::unique_ptr<Histogram> exact_;
+    ChannelMeter meter_{*this};
     uint32_t in_flight_ = 0;
     std::unique_ptr<Device::Retirement> retirement_;  // allocated early: a destructor must not fail
 };

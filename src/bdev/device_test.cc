@@ -181,9 +181,53 @@ TEST_F(ChannelTest, CountsLatencyInTurns) {
     EXPECT_EQ(figures(Op::unmap).latency_ns_max, to - from);
     EXPECT_EQ(figures(Op::unmap).latency_ns_min, to - from);
     fake().next = Progress::done;
+    // What is done at once took until the end of its turn.
     submit(request);
-    EXPECT_EQ(figures(Op::unmap).latency_ns_min, 0U);
-    EXPECT_EQ(figures(Op::unmap).latency_ns_max, to - from);
+    EXPECT_EQ(figures(Op::unmap).operations, 2U);
+    EXPECT_EQ(figures(Op::unmap).latency_ns, to - from);
+    world_.turn();
+    const env::TimeNs end = thread().reactor().now();
+    EXPECT_EQ(figures(Op::unmap).latency_ns, end - from);
+    EXPECT_EQ(figures(Op::unmap).latency_ns_min, std::min(to - from, end - to));
+    EXPECT_EQ(figures(Op::unmap).latency_ns_max, std::max(to - from, end - to));
+    uint64_t in_buckets = 0;
+    for (const uint64_t count : figures(Op::unmap).latencies.counts) in_buckets += count;
+    EXPECT_EQ(in_buckets, 2U);
+}
+
+TEST_F(ChannelTest, KeepsAnExactHistogramWhenToldTo) {
+    const auto shape = HistogramShape::of(7, 0, UINT64_MAX, Op::unmap);
+    ASSERT_TRUE(shape.has_value());
+    world_.as(world_.app(), [&] { device_->set_histogram(*shape); });
+    outcome_of(Op::unmap, 0, 1);
+    world_.turn();
+    EXPECT_TRUE(channel_->histogram().counts().empty());  // nobody has told this channel
+    world_.as(thread(), [&] { channel_->follow(*shape); });
+    outcome_of(Op::unmap, 0, 1);
+    outcome_of(Op::unmap, 0, 1);
+    outcome_of(Op::flush, 0, 1);
+    world_.turn();
+    EXPECT_EQ(channel_->histogram().counts_up_to({}), std::vector<uint64_t>{2});
+    world_.as(thread(), [&] { channel_->follow(*shape); });  // goes on with the same one
+    EXPECT_EQ(channel_->histogram().counts_up_to({}), std::vector<uint64_t>{2});
+    world_.as(thread(), [this] { channel_.reset(); });
+    world_.settle();
+    EXPECT_EQ(device_->retired_histogram().counts_up_to({}), std::vector<uint64_t>{2});
+    channel_ = world_.as(thread(), [this] { return std::move(*device_->channel()); });
+    outcome_of(Op::unmap, 0, 1);
+    world_.turn();
+    EXPECT_EQ(channel_->histogram().counts_up_to({}), std::vector<uint64_t>{1});  // a new channel is told at once
+}
+
+TEST_F(ChannelTest, MayGoInTheTurnInWhichItCounted) {
+    Thread& second = thread().reactor().create_thread("second", CpuSet::all());
+    ChannelRef<Channel> channel = world_.as(second, [this] { return std::move(*device_->channel()); });
+    world_.as(second, [&] {
+        channel->count_lent_read(512);
+        channel.reset();
+    });
+    world_.settle();
+    EXPECT_EQ(device_->retired_statistics().of(Op::read).operations, 1U);
 }
 
 TEST_F(ChannelTest, DoesNotCountWhatMustBeSubmittedAgain) {
@@ -259,16 +303,22 @@ TEST(DataCursor, WalksPiecesOfAnySize) {
 
 TEST(Statistics, AddUpAndAreSetBackInParts) {
     Statistics first;
-    first.count(Op::read, 100, 10, Status::success);
-    first.count(Op::read, 100, 30, Status::success);
-    first.count(Op::read, 100, 1, Status::read_error);
+    const auto count = [](Statistics& figures, env::TimeNs latency) {
+        OpStatistics& reads = figures.ops[static_cast<size_t>(Op::read)];
+        ++reads.operations;
+        reads.took(latency, 1);
+    };
+    count(first, 10);
+    count(first, 30);
+    first.count_error(Status::read_error);
     Statistics second;
-    second.count(Op::read, 100, 5, Status::success);
+    count(second, 5);
     second.add(first);
     EXPECT_EQ(second.of(Op::read).operations, 3U);
     EXPECT_EQ(second.of(Op::read).latency_ns, 45U);
     EXPECT_EQ(second.of(Op::read).latency_ns_min, 5U);
     EXPECT_EQ(second.of(Op::read).latency_ns_max, 30U);
+    EXPECT_EQ(second.of(Op::read).latencies.counts[0], 3U);
     EXPECT_EQ(second.of(Op::write).latency_ns_min, OpStatistics::no_minimum);
 
     second.reset(ResetMode::none);

@@ -85,7 +85,7 @@ Task<std::vector<ChannelFigures>> visit_channels(Device& device, ResetMode mode)
     std::vector<ChannelFigures> all;
     co_await for_each_channel<Channel>(device, [&all, mode](Channel& channel) {
         all.push_back({channel.thread().id(), channel.in_flight(), channel.statistics()});
-        channel.statistics().reset(mode);
+        channel.reset_statistics(mode);
     });
     co_return all;
 }

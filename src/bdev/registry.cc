@@ -12,6 +12,8 @@ namespace weft::bdev {
 
 namespace {
 
+log::Flag log_bdev{"bdev"};
+
 // A name as somebody gives it: looked for among thousands of devices, so its UUID is read once.
 struct GivenName {
     explicit GivenName(std::string_view text) : name(text), uuid(Uuid::parse(text)) {}
@@ -37,6 +39,8 @@ Result<void> check_name(std::string_view name) {
 }
 
 }  // namespace
+
+void register_log_flags() { log::register_flag(log_bdev); }
 
 Descriptor::Descriptor(Device& device, std::function<void(Event)> on_event)
     : device_(device), on_event_(std::move(on_event)) {
@@ -76,9 +80,12 @@ Result<Device*> Registry::add(std::unique_ptr<Device> device) {
         if (!is_taken(name)) continue;
         return fail(Errc::already_exists, fmt::format("bdev {} already exists", log::quoted(name)));
     }
+    WEFT_INFOLOG(log_bdev, "bdev \"{}\": {}, {} blocks of {} bytes", log::quoted(device->name()),
+                 device->product_name(), device->block_count(), device->block_bytes());
     devices_.push_back(std::move(device));
     if (on_change) on_change(Change::registered, *devices_.back());
     changed(names.front());
+    added_.wake_all();
     return devices_.back().get();
 }
 
@@ -121,6 +128,13 @@ Task<void> Registry::tell(Device* device, Event event) {
     }
 }
 
+// The timer wakes all who wait: those whose time has not come wait again.
+Task<void> Registry::wait_for_news(env::TimeNs deadline) {
+    Timer timer(Thread::current(), [](void* list) { static_cast<WaitList*>(list)->wake_all(); }, &added_);
+    timer.start_at(deadline);
+    co_await added_.wait();
+}
+
 void Registry::notify_resized(Device& device) {
     if (on_change) on_change(Change::resized, device);
     changed(device.name());
@@ -131,6 +145,7 @@ Task<Result<void>> Registry::remove(std::string name) {
     Device* device = find(name);
     if (device == nullptr) co_return fail(Errc::no_such_device, "No such device");
     device->removing_ = true;
+    WEFT_INFOLOG(log_bdev, "bdev \"{}\" is being removed", log::quoted(device->name()));
     co_await tell(device, Event::removed);
     while (!device->descriptors_.empty() || !device->channel_threads().empty()) {
         co_await sleep_for(look_again_after);
@@ -138,6 +153,7 @@ Task<Result<void>> Registry::remove(std::string name) {
     co_await yield();  // the last figures of its channels arrive
     co_await device->close();
     const std::string own_name = device->name();  // `name` may be an alias
+    WEFT_INFOLOG(log_bdev, "bdev \"{}\" is gone", log::quoted(own_name));
     if (on_change) on_change(Change::unregistered, *device);
     std::erase_if(devices_, [device](const auto& owned) { return owned.get() == device; });
     changed(own_name);

@@ -22,6 +22,8 @@ inline constexpr size_t name_bytes_max = 255;
 
 // What happens to the list of devices.
 enum class Change : uint8_t { registered, unregistered, resized };
+// Puts the room's log flag, "bdev", in the list.
+void register_log_flags();
 
 class Registry;
 
@@ -67,8 +69,13 @@ public:
     // Errors: no_such_device.
     Task<Result<void>> remove(std::string name);
     // The program ends: nothing is added from now on, and nobody shall wait for a device to appear.
-    void refuse_more() { refuses_more_ = true; }
+    void refuse_more() {
+        refuses_more_ = true;
+        added_.wake_all();
+    }
     [[nodiscard]] bool refuses_more() const { return refuses_more_; }
+    // Waits until a device is added, refuse_more() is called, or `deadline` comes.
+    Task<void> wait_for_news(env::TimeNs deadline);
     // Removes every device, and waits for those that others are removing. Who holds a descriptor is waited for.
     Task<void> remove_all();
     // Tells the descriptors that block_count() changed.
@@ -88,6 +95,7 @@ private:
     std::vector<std::unique_ptr<Device>> devices_;
     uint32_t events_on_their_way_ = 0;
     bool refuses_more_ = false;
+    WaitList added_;
 };
 
 }  // namespace weft::bdev

@@ -2,16 +2,17 @@
 
 namespace weft::bdev {
 
+void OpStatistics::add(const OpStatistics& other) {
+    operations += other.operations;
+    bytes += other.bytes;
+    latency_ns += other.latency_ns;
+    latency_ns_max = std::max(latency_ns_max, other.latency_ns_max);
+    latency_ns_min = std::min(latency_ns_min, other.latency_ns_min);
+    latencies.add(other.latencies);
+}
+
 void Statistics::add(const Statistics& other) {
-    for (size_t at = 0; at < op_count; ++at) {
-        OpStatistics& ours = ops[at];
-        const OpStatistics& theirs = other.ops[at];
-        ours.operations += theirs.operations;
-        ours.bytes += theirs.bytes;
-        ours.latency_ns += theirs.latency_ns;
-        ours.latency_ns_max = std::max(ours.latency_ns_max, theirs.latency_ns_max);
-        ours.latency_ns_min = std::min(ours.latency_ns_min, theirs.latency_ns_min);
-    }
+    for (size_t at = 0; at < op_count; ++at) ops[at].add(other.ops[at]);
     for (size_t at = 0; at < status_count; ++at) errors[at] += other.errors[at];
 }
 

@@ -1,10 +1,11 @@
-// Counters of a channel, one writer each; summed over channels when asked for.
+// Counters of a channel, one writer each; summed over channels when asked for. See meter.h for who counts.
 #pragma once
 
 #include <algorithm>
 #include <array>
 #include <cstdint>
 
+#include "base/latency.h"
 #include "bdev/request.h"
 
 namespace weft::bdev {
@@ -16,6 +17,16 @@ struct OpStatistics {
     uint64_t latency_ns = 0;                   // sum
     uint64_t latency_ns_max = 0;
     uint64_t latency_ns_min = no_minimum;      // until there is one
+    LatencyBuckets latencies;
+
+    // `times` operations took `latency` each.
+    void took(env::TimeNs latency, uint64_t times) {
+        latency_ns += latency * times;
+        latency_ns_max = std::max(latency_ns_max, latency);
+        latency_ns_min = std::min(latency_ns_min, latency);
+        latencies.count(latency, times);
+    }
+    void add(const OpStatistics& other);
 };
 
 // What a reset sets back, in the words of the field's clients.
@@ -32,18 +43,7 @@ struct Statistics {
 
     [[nodiscard]] const OpStatistics& of(Op op) const { return ops[static_cast<size_t>(op)]; }
 
-    void count(Op op, uint64_t bytes, env::TimeNs latency, Status status) {
-        if (status != Status::success) [[unlikely]] {
-            ++errors[static_cast<size_t>(status)];
-            return;
-        }
-        OpStatistics& figures = ops[static_cast<size_t>(op)];
-        ++figures.operations;
-        figures.bytes += bytes;
-        figures.latency_ns += latency;
-        figures.latency_ns_max = std::max(figures.latency_ns_max, latency);
-        figures.latency_ns_min = std::min(figures.latency_ns_min, latency);
-    }
+    void count_error(Status status) { ++errors[static_cast<size_t>(status)]; }
     void add(const Statistics& other);
     void reset(ResetMode mode);
 };

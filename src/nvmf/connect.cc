@@ -138,6 +138,7 @@ Task<void> connect_io(Request& request, ConnectCommand command, ConnectData data
             qpair.has_flow_control = (command.cattr & ConnectCommand::disable_sq_flow_control) == 0;
             qpair.subsystem = group.subsystem(place.subsystem_id);
             WEFT_ASSERT(qpair.subsystem != nullptr);
+            qpair.io = std::make_unique<IoMeter>();
             ++group.stats.io_qpairs;
             ++group.stats.current_io_qpairs;
             --group.stats.current_unassociated_qpairs;
@@ -171,6 +172,7 @@ void qpair_closed(Qpair& qpair) {
 }
 
 void qpair_gone(Qpair& qpair) {
+    qpair.group().retire_figures(qpair);
     PollGroupStats& stats = qpair.group().stats;
     if (qpair.subsystem == nullptr) {
         --stats.current_unassociated_qpairs;

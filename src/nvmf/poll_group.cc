@@ -110,6 +110,12 @@ BufferCacheStats PollGroup::buffer_stats() const {
     return total;
 }
 
+void PollGroup::retire_figures(const Qpair& qpair) {
+    if (qpair.io == nullptr) return;
+    const bool is_known = past_hosts_.contains(qpair.hostnqn) || past_hosts_.size() < past_hosts_max;
+    past_hosts_[is_known ? qpair.hostnqn : std::string()].add(qpair.io->figures());
+}
+
 bool PollGroup::is_idle() const {
     return qpairs.empty() && controllers_.empty() &&
            std::all_of(transports_.begin(), transports_.end(), [](const auto& group) { return group->is_empty(); });

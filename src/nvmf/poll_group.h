@@ -38,6 +38,7 @@ public:
     virtual void close_all(std::string_view why) = 0;
     [[nodiscard]] virtual bool is_empty() const = 0;
     [[nodiscard]] virtual BufferCacheStats buffer_stats() const = 0;
+    [[nodiscard]] virtual TransportFigures transport_figures() const = 0;
 };
 
 struct PollGroupStats {
@@ -86,6 +87,12 @@ public:
     [[nodiscard]] TransportGroup* transport_group(const Transport& transport) const;
     // How its transports' buffer caches did.
     [[nodiscard]] BufferCacheStats buffer_stats() const;
+    [[nodiscard]] const std::vector<std::unique_ptr<TransportGroup>>& transports() const { return transports_; }
+    // The queue is going: its host keeps what it did.
+    void retire_figures(const Qpair& qpair);
+    // What queues that are gone did, by host NQN; beyond `past_hosts_max` hosts, under the name "".
+    static constexpr size_t past_hosts_max = 1024;
+    [[nodiscard]] const std::map<std::string, IoFigures>& past_hosts() const { return past_hosts_; }
     // Every connection is gone: what was asked to close has closed.
     [[nodiscard]] bool is_idle() const;
     void close_all(std::string_view why);
@@ -104,6 +111,7 @@ private:
     std::map<uint64_t, std::unique_ptr<Controller>> controllers_;
     std::vector<std::unique_ptr<TransportGroup>> transports_;
     IntrusiveList<Request, &Request::parked_link> retrying_;
+    std::map<std::string, IoFigures> past_hosts_;
     std::unique_ptr<GroupPoller> poller_;
 };
 

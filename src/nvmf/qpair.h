@@ -3,12 +3,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
 #include "base/intrusive_list.h"
 #include "env/address.h"
 #include "memory/buffer_pool.h"
+#include "nvmf/figures.h"
 #include "nvmf/request.h"
 #include "nvmf/transport_id.h"
 #include "nvmf/transport_options.h"
@@ -65,6 +67,7 @@ public:
     uint64_t controller_uid = 0;
     std::string hostnqn;
     Uuid hostid;
+    std::unique_ptr<IoMeter> io;  // I/O queues, from Connect on: commands answered
 
     IntrusiveList<Request, &Request::outstanding_link> outstanding;
     ListLink<Qpair> link;  // the poll group's list

@@ -52,6 +52,7 @@ struct Request {
     uint64_t stream_opening = 0;  // streamed: NamespaceView::opening of where it goes
     uint32_t stored_bytes = 0;    // streamed: in the device
     uint32_t partial_bytes = 0;   // streamed: after these, in iov[0], arrived but not stored
+    env::TimeNs began = 0;        // the turn in which its capsule arrived
     bool is_aborted = false;      // Abort asked for it while the device had it
     bool is_admin_counted = false;  // counts in SubsystemView::admin_outstanding
 

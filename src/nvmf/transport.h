@@ -12,6 +12,13 @@
 
 namespace weft::nvmf {
 
+// The data buffers that a transport's poll groups share.
+struct BufferPoolFigures {
+    uint32_t buffer_bytes = 0;
+    uint32_t buffer_count = 0;
+    uint32_t shared_free = 0;  // not in use and in no group's reserve
+};
+
 class Transport {
 public:
     explicit Transport(TransportOptions options) : options_(std::move(options)) {}
@@ -30,6 +37,7 @@ public:
     virtual void stop_listening(const TransportId& address) = 0;
     // How many poll groups will ask for a buffer reserve; before the first make_group().
     virtual void set_group_count(uint32_t count) = 0;
+    [[nodiscard]] virtual BufferPoolFigures pool_figures() const = 0;
 
 private:
     const TransportOptions options_;

@@ -12,6 +12,7 @@
 #include "base/intrusive_list.h"
 #include "base/uuid.h"
 #include "bdev/device.h"
+#include "nvmf/figures.h"
 #include "nvmf/request.h"
 #include "reactor/task.h"
 
@@ -36,6 +37,7 @@ struct NamespaceView {
     uint8_t block_shift = 0;
     bool is_paused = false;
     uint32_t outstanding = 0;  // requests that use the channel or memory lent by it
+    IoMeter io;                // commands answered by this poll group
     WaitList drained;          // woken when outstanding falls to 0 while paused
 };
 

@@ -46,11 +46,12 @@ Reactor& Reactor::current() { return Thread::current().reactor(); }
 Thread& Reactor::create_thread(std::string name, const CpuSet& cpus) {
     threads_.push_back(
         std::make_unique<Thread>(*this, std::move(name), next_thread_id.fetch_add(1, std::memory_order_relaxed), cpus));
+    if (first_thread_ == nullptr) first_thread_ = threads_.back().get();
     return *threads_.back();
 }
 
 void Reactor::destroy_thread(Thread& thread) {
-    WEFT_ASSERT(!thread.is_current());
+    WEFT_ASSERT(!thread.is_current() && &thread != first_thread_);
     std::erase_if(threads_, [&thread](const auto& owned) { return owned.get() == &thread; });
 }
 
@@ -70,6 +71,7 @@ bool Reactor::turn() {
     const env::TimeNs last = now_;
     now_ = environment_.clock().now();
     account(now_ - last, last_work_);
+    if (!turn_ends_.empty()) tell_turn_ends(last);
 
     uint32_t work = 0;
     for (size_t at = 0; at < threads_.size(); ++at) {  // by index: a message may create a thread
@@ -141,7 +143,7 @@ void Reactor::run() {
     now_ = environment_.clock().now();
     last_io_ = now_;
     while (!stopping_.load(std::memory_order_relaxed)) {
-        if (!turn() && now_ - last_io_ >= options_.spin) sleep();
+        if (!turn() && now_ - last_io_ >= options_.spin && turn_ends_.empty()) sleep();
     }
     stopping_.store(false, std::memory_order_relaxed);
 }
@@ -199,6 +201,20 @@ void Reactor::forget(EventSource& source) {
     for (size_t at = ready_next_; at < ready_count_; ++at) {
         if (ready_[at].context == &source) ready_[at].context = nullptr;
     }
+}
+
+void Reactor::tell_turn_ends(env::TimeNs began) {
+    while (TurnEnd* asked = turn_ends_.pop_front()) asked->on_turn_end(began, now_);
+}
+
+TurnEnd::~TurnEnd() {
+    if (link.is_linked) reactor_->turn_ends_.remove(*this);
+}
+
+void TurnEnd::ask(Reactor& reactor) {
+    if (link.is_linked) return;
+    reactor_ = &reactor;
+    reactor.turn_ends_.push_back(*this);
 }
 
 EventSource::~EventSource() { WEFT_ASSERT(!is_watching()); }

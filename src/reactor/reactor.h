@@ -24,6 +24,7 @@
 #include "reactor/cpu_set.h"
 #include "reactor/event_source.h"
 #include "reactor/thread.h"
+#include "reactor/turn_end.h"
 
 namespace weft {
 
@@ -43,11 +44,14 @@ public:
     // The reactor whose turn it is; there must be one.
     static Reactor& current();
 
-    // Before the reactor runs, or on it.
+    // Before the reactor runs, or on it. The first one stays until the reactor ends.
     Thread& create_thread(std::string name, const CpuSet& cpus);
     // Ends a thread that has no pollers, timers, channels or messages left. On the reactor, from another thread.
     void destroy_thread(Thread& thread);
+    // On the reactor, or before it runs: the list changes there.
     [[nodiscard]] const std::vector<std::unique_ptr<Thread>>& threads() const { return threads_; }
+    // Where others send what the reactor itself shall do. Any OS thread, once it was made.
+    [[nodiscard]] Thread& first_thread() const { return *first_thread_; }
 
     // One turn; false when it found nothing to do. What the simulator calls.
     bool turn();
@@ -79,6 +83,7 @@ public:
 private:
     friend class Thread;
     friend class EventSource;
+    friend class TurnEnd;
     class FileEvents;
     static constexpr size_t ready_max = 128;
     static constexpr uint32_t turns_between_looks = 8;  // at the sockets, while busy
@@ -89,6 +94,7 @@ private:
     void account(env::TimeNs duration, uint32_t work);
     void sleep();
     void forget(EventSource& source);
+    void tell_turn_ends(env::TimeNs began);
 
     env::Environment& environment_;
     const ReactorOptions options_;
@@ -96,6 +102,8 @@ private:
     std::unique_ptr<env::FileQueue> files_;
     std::unique_ptr<FileEvents> file_events_;
     std::vector<std::unique_ptr<Thread>> threads_;
+    Thread* first_thread_ = nullptr;
+    IntrusiveList<TurnEnd, &TurnEnd::link> turn_ends_;
 
     env::TimeNs now_ = 0;
     env::TimeNs last_io_ = 0;

@@ -34,7 +34,7 @@ Task<Result<Thread*>> Runtime::create_thread(std::string name, CpuSet cpus) {
     Thread* made = nullptr;
     for (const auto& reactor : data_) {
         if (!cpus.contains(static_cast<size_t>(reactor->cpu()))) continue;
-        co_await resume_on(*reactor->threads().front());
+        co_await resume_on(reactor->first_thread());
         const size_t count = reactor->threads().size();
         if (best == nullptr || count < best_threads) {
             best = reactor.get();
@@ -42,7 +42,7 @@ Task<Result<Thread*>> Runtime::create_thread(std::string name, CpuSet cpus) {
         }
     }
     if (best != nullptr) {
-        co_await resume_on(*best->threads().front());
+        co_await resume_on(best->first_thread());
         made = &best->create_thread(std::move(name), cpus);
     }
     co_await resume_on(home);

@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "rpc/json.h"
+#include "rpc/server.h"
 #include "rpc/spelling.h"
 
 namespace weft::rpc {
@@ -158,8 +159,10 @@ Task<Result<Json>> describe_methods(const Registry& registry, DescribeMethods pa
 
 }  // namespace
 
+void register_log_flags() { log::register_flag(rpc_flag); }
+
 void add_rpc_methods(Registry& registry) {
-    log::register_flag(rpc_flag);
+    register_log_flags();
     registry.add<GetMethods>({.name = "rpc_get_methods",
                               .text = "Lists the methods that can be called",
                               .states = startup | runtime,

@@ -27,6 +27,9 @@ struct ServerOptions {
     env::TimeNs stop_timeout = 5 * env::ns_per_s;
 };
 
+// Puts the room's log flag, "rpc", in the list.
+void register_log_flags();
+
 class Registry;
 class Session;
 class Server;

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "app/cli/subcommand.h"
-#include "app/pages/pages.h"
-#include "app/pages/version.h"
+#include "app/manual/manual.h"
+#include "app/manual/version.h"
 
 namespace {
 
@@ -41,6 +41,7 @@ int run(int argc, char** argv) {
     subcommands.push_back(weft::cli::make_perf());
     const bool is_rpc_py = is_called_as_rpc(argc > 0 ? argv[0] : "");
     subcommands.push_back(weft::cli::make_rpc(is_rpc_py));
+    subcommands.push_back(weft::cli::make_top());
     std::vector<std::pair<CLI::App*, Subcommand*>> declared;
     declared.reserve(subcommands.size());
     for (const auto& subcommand : subcommands) declared.emplace_back(subcommand->declare(app), subcommand.get());

@@ -51,7 +51,7 @@ PerfWorkers::~PerfWorkers() { WEFT_ASSERT(workers_.empty()); }
 Task<Result<void>> PerfWorkers::create(nvme_host::Controller& controller, uint32_t connections) {
     Thread& home = Thread::current();
     for (const auto& reactor : runtime_.data_reactors()) {
-        Thread& thread = *reactor->threads().front();
+        Thread& thread = reactor->first_thread();
         co_await resume_on(thread);
         auto worker = PerfWorker::create(thread, plan_);
         co_await resume_on(home);

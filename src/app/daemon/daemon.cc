@@ -4,7 +4,8 @@
 
 #include <charconv>
 
-#include "app/pages/version.h"
+#include "app/observe/figures_json.h"
+#include "app/manual/version.h"
 #include "base/log.h"
 #include "bdev/bdev_rpc.h"
 #include "bdev_modules/file/file_rpc.h"
@@ -52,6 +53,7 @@ Result<env::Address> parse_rpc_address(const std::string& text) {
 }  // namespace
 
 Daemon::Daemon(Runtime& runtime, const DaemonOptions& options) : runtime_(runtime), options_(options) {
+    bdev::register_log_flags();
     nvmf::register_log_flags();
     add_methods();
     add_modules();
@@ -75,8 +77,10 @@ void Daemon::add_methods() {
         if (keeper_ == nullptr) return;
         for (rpc::ConfigKey& key : SockSettings::config_keys()) keeper_->touched(std::move(key));
     });
+    add_figures_method(methods_, {runtime_, bdevs_, holder_});
     bdev::add_bdev_methods(methods_, bdevs_, bdev_options_);
     bdev::add_iostat_methods(methods_, bdevs_);
+    bdev::add_histogram_methods(methods_, bdevs_);
     const bool is_concurrent = runtime_.data_reactors().size() > 1;
     bdev::add_malloc_methods(methods_, bdevs_, is_concurrent);
     bdev::add_null_methods(methods_, bdevs_);
@@ -145,6 +149,7 @@ Task<Result<void>> Daemon::start() {
 }
 
 Task<Result<void>> Daemon::bring_up() {
+    WEFT_CO_TRY(open_pages());
     loads_config_file_ = !options_.config_file.empty();
     is_demo_wanted_ = options_.is_demo;
     if (!options_.state_folder.empty()) WEFT_CO_TRY(co_await open_state());
@@ -164,6 +169,8 @@ Task<void> Daemon::stop() {
     is_stopping_ = true;
     framework_started_.wake_all();
     bdevs_.refuse_more();
+    if (pages_ != nullptr) co_await pages_->stop();
+    pages_.reset();
     for (const auto& server : servers_) co_await server->stop();
     servers_.clear();
     while (is_framework_starting_) co_await framework_started_.wait();
@@ -218,6 +225,22 @@ Task<Result<void>> Daemon::open_rpc_servers() {
         servers_.push_back(std::move(*server));
     }
     co_return Result<void>{};
+}
+
+// First of all: whoever watches sees a start that takes long, too.
+Result<void> Daemon::open_pages() {
+    if (options_.metrics_address.empty()) return {};
+    auto address = parse_metrics_address(options_.metrics_address);
+    if (!address) return std::unexpected(std::move(address).error());
+    auto pages = Pages::open({runtime_, bdevs_, holder_}, *address);
+    if (!pages) {
+        return fail(pages.error().code,
+                    fmt::format("--metrics {}: {}", options_.metrics_address, pages.error().message));
+    }
+    pages_ = std::move(*pages);
+    WEFT_NOTICELOG("metrics: http://{}/metrics, status page: http://{}/", env::to_string(pages_->address()),
+                   env::to_string(pages_->address()));
+    return {};
 }
 
 Task<Result<void>> Daemon::load_config() {

@@ -8,6 +8,7 @@
 #include "app/daemon/notifications.h"
 #include "app/daemon/options.h"
 #include "app/daemon/sockets.h"
+#include "app/observe/pages.h"
 #include "app/state/keeper.h"
 #include "bdev/bdev_rpc.h"
 #include "bdev/registry.h"
@@ -53,6 +54,7 @@ private:
     Task<Result<void>> bring_up();
     Task<void> wait_for_calls();
     Task<Result<void>> open_rpc_servers();
+    Result<void> open_pages();
     // daemon_state.cc
     Task<Result<void>> open_state();
     Task<Result<void>> restore_state();
@@ -75,6 +77,7 @@ private:
     bool loads_config_file_ = false;
     bool is_demo_wanted_ = false;
     std::vector<std::unique_ptr<rpc::Server>> servers_;
+    std::unique_ptr<Pages> pages_;
     bool is_framework_started_ = false;
     bool is_framework_starting_ = false;
     bool is_stopping_ = false;

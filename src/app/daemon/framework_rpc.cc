@@ -4,7 +4,7 @@
 #include <csignal>
 
 #include "app/daemon/daemon.h"
-#include "app/pages/version.h"
+#include "app/manual/version.h"
 #include "rpc/json.h"
 
 namespace weft::app {

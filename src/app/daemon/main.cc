@@ -77,6 +77,9 @@ private:
     Life& life_;
 };
 
+constexpr uint32_t log_lines_max = 50;
+constexpr uint32_t log_window_ms = 5000;
+
 int fail_start(const Error& error) {
     fmt::print(stderr, "weftd: {}\n", error.message);
     return 1;
@@ -85,6 +88,8 @@ int fail_start(const Error& error) {
 int run(const DaemonOptions& options) {
     if (!options.log_flags.empty()) log::set_print_level(log::Level::debug);
     if (options.prints_reference) log::set_print_level(log::Level::error);
+    // Whoever lets a component talk wants to hear all of it; otherwise no host shall fill the disk with our lines.
+    if (options.log_flags.empty()) log::set_rate_limit(log_lines_max, log_window_ms);
     auto signals = env::SignalSource::create({SIGINT, SIGTERM, SIGQUIT});
     if (!signals) return fail_start(signals.error());
     auto environment = env::make_linux_environment();

@@ -4,11 +4,14 @@
 #include <algorithm>
 #include <iostream>
 
-#include "app/pages/pages.h"
-#include "app/pages/version.h"
+#include "app/manual/manual.h"
+#include "app/manual/version.h"
 #include "base/log.h"
+#include "bdev/registry.h"
 #include "env/linux/os_thread.h"
+#include "nvmf/log_flags.h"
 #include "reactor/cpu_set.h"
+#include "rpc/server.h"
 
 namespace weft::app {
 
@@ -74,11 +77,21 @@ Result<void> set_cpus(DaemonOptions& options, const std::string& mask, const std
     return {};
 }
 
+std::string log_flag_names() {
+    bdev::register_log_flags();
+    nvmf::register_log_flags();
+    rpc::register_log_flags();
+    std::string names = "all";
+    for (const log::FlagState& flag : log::flags()) names += ", " + std::string(flag.name);
+    return names;
+}
+
 // What CLI11 fills besides the options themselves.
 struct Texts {
     std::string mask;
     std::string lcores;
     std::string config;
+    std::string log_format = "text";
     uint64_t spin_us = 200;
     bool is_silent = false;
     std::vector<std::string> ignored;  // options without effect that were given, with the reason
@@ -111,7 +124,12 @@ void declare(CLI::App& app, DaemonOptions& options, Texts& texts) {
     app.add_option("--rpcs-allowed", options.rpcs_allowed,
                    "Comma-separated methods that may be called; others are hidden");
     app.add_option("-L,--logflag", options.log_flags,
-                   "Let a component talk (all, nvmf, nvmf_tcp, ...); may be repeated");
+                   "Let a component talk: " + log_flag_names() + "; may be repeated");
+    app.add_option("--log-format", texts.log_format, "text, or json: one JSON object a line")
+        ->check(CLI::IsMember({"text", "json"}))
+        ->capture_default_str();
+    app.add_option("--metrics", options.metrics_address,
+                   "Serve Prometheus metrics and a status page by HTTP: a PORT (on 127.0.0.1) or ADDRESS:PORT");
     app.add_option("--spin-us", texts.spin_us, "Microseconds a reactor stays awake after its last I/O command")
         ->check(CLI::Range(uint64_t{0}, uint64_t{10'000'000}))
         ->capture_default_str();
@@ -167,6 +185,7 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
     }
     options.config_file = texts.config;
     options.spin = texts.spin_us * env::ns_per_us;
+    log::set_format(texts.log_format == "json" ? log::Format::json : log::Format::text);
     if (texts.is_silent) log::set_print_level(log::Level::warning);
     if (auto done = set_cpus(options, texts.mask, texts.lcores); !done) {
         std::cerr << "weftd: " << done.error().message << "\n";

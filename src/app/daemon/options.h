@@ -25,6 +25,7 @@ struct DaemonOptions {
     bool skips_failed_state = false;
     bool waits_for_rpc = false;
     std::vector<std::string> log_flags;
+    std::string metrics_address;             // "" for none
     std::optional<std::string> rpcs_allowed;
     env::TimeNs spin = 200 * env::ns_per_us;
     bool prints_reference = false;           // docs/rpc.md on standard output, and leave

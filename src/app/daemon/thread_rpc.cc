@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "app/daemon/daemon.h"
+#include "env/linux/process.h"
 #include "reactor/work_statistics.h"
 #include "rpc/json.h"
 
@@ -15,7 +16,7 @@ namespace {
 template <class Visit>
 Task<void> visit_threads(Runtime& runtime, Visit visit) {
     for (Reactor* reactor : runtime.reactors()) {
-        co_await resume_on(*reactor->threads().front());
+        co_await resume_on(reactor->first_thread());
         for (size_t at = 0; at < reactor->threads().size(); ++at) visit(*reactor, *reactor->threads()[at]);
     }
     co_await resume_on(runtime.app_thread());
@@ -104,6 +105,15 @@ Task<Result<Json>> get_reactors(Runtime& runtime, int process_id) {
              {"cpumask", thread.cpus().count() == CpuSet::cpu_max ? "all" : thread.cpus().to_mask()},
              {"elapsed", stats.busy_ns + stats.idle_ns}});
     });
+    for (Json& reactor : reactors) {
+        const int cpu = reactor["lcore"];
+        if (cpu < 0) continue;  // the control reactor is on any of them
+        const env::CpuUsage usage = co_await offload([cpu] { return env::cpu_usage(static_cast<size_t>(cpu)); });
+        reactor["numa_id"] = usage.numa_node;
+        reactor["irq"] = usage.interrupts;
+        reactor["sys"] = usage.system;
+        reactor["usr"] = usage.user;
+    }
     co_return Json{{"tick_rate", env::ns_per_s}, {"pid", process_id}, {"reactors", std::move(reactors)}};
 }
 

@@ -23,8 +23,7 @@ Task<void> Watchdog::stop() {
 Task<void> Watchdog::ask_all() {
     if (!asking_.try_enter()) co_return;
     for (Reactor* reactor : runtime_.reactors()) {
-        if (reactor->threads().empty()) continue;
-        co_await resume_on(*reactor->threads().front());
+        co_await resume_on(reactor->first_thread());
     }
     co_await resume_on(runtime_.app_thread());
     env::tell_service_manager("WATCHDOG=1");

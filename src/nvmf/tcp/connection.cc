@@ -144,6 +144,7 @@ void Connection::terminate(const nvme::wire::Violation& violation) {
     WEFT_INFOLOG(log_nvmf_tcp, "host \"{}\" broke the protocol: {}, field information {}", log::quoted(hostnqn),
                  nvme::wire::name_of(violation.status), violation.field_information);
     phase_ = Phase::terminating;
+    ++group_.figures.terminations;
     stall_ = Stall::none;
     group_.forget_stalled(*this);
     // A PDU whose first byte is out must be finished, or the host could not find the C2HTermReq.

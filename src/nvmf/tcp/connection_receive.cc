@@ -45,6 +45,7 @@ uint32_t Connection::receive() {
         case env::Transfer::State::failed: close("the connection was lost"); return 1;
         case env::Transfer::State::done: break;
     }
+    group_.figures.received_bytes += got.bytes;
     if (phase_ == Phase::running) process(buffer.first(got.bytes));
     return 1;
 }
@@ -103,6 +104,7 @@ void Connection::begin_command(Bytes rest) {
     }
     request->command = receiver_.header_as<nvme::wire::CapsuleCmd>().sqe;
     request->qpair = this;
+    request->began = group().thread().reactor().now();
     const uint16_t cid = request->command.cid;
     const bool conflicts = cids_[cid & 0xFF] > 0 && has_outstanding_cid(cid) && !gives_up_event_request(cid);
     ++cids_[cid & 0xFF];

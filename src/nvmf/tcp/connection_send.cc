@@ -214,6 +214,7 @@ Connection::Outcome Connection::send_in_place(TcpRequest& request) {
 Connection::Outcome Connection::settle(TcpRequest& first, size_t count, size_t bytes, const env::Transfer& sent) {
     const bool is_gone = sent.state == env::Transfer::State::failed || sent.state == env::Transfer::State::end;
     size_t taken = is_gone ? 0 : sent.bytes;
+    group_.figures.sent_bytes += taken;
     TcpRequest* at = &first;
     for (; count > 0; --count) {
         TcpRequest& request = *at;
@@ -248,7 +249,7 @@ void Connection::finish_sending(TcpRequest& request) {
     if (request.source == DataSource::lent && request.ns != nullptr) {
         request.ns->channel->count_lent_read(request.data_bytes);
     }
-    if (!is_admin()) ++group().stats.completed_nvme_io;
+    if (!is_admin()) count_io(request);
     request.move(RequestEvent::sent);
     release(request);
 }

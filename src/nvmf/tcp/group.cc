@@ -43,7 +43,16 @@ void TcpGroup::adopt(std::unique_ptr<env::Stream> stream, const TransportId& lis
     owned_.push_back(owned);
     group_.qpairs.push_back(owned);
     ++group_.stats.current_unassociated_qpairs;
+    ++figures.connections;
     make_hot(owned);  // what came before the watch began would not be told
+}
+
+TransportFigures TcpGroup::transport_figures() const {
+    TransportFigures present = figures;
+    present.current_connections = static_cast<uint32_t>(owned_.size());
+    present.requests_in_flight = static_cast<uint32_t>(slots_.in_use());
+    present.waiting_for_buffers = static_cast<uint32_t>(buffers_->waiting());
+    return present;
 }
 
 void TcpGroup::make_hot(Connection& connection) {

@@ -33,6 +33,7 @@ public:
     void close_all(std::string_view why) override;
     [[nodiscard]] bool is_empty() const override { return owned_.empty(); }
     [[nodiscard]] BufferCacheStats buffer_stats() const override { return buffers_->stats(); }
+    [[nodiscard]] TransportFigures transport_figures() const override;
 
     // For its connections.
     [[nodiscard]] PollGroup& poll_group() const { return group_; }
@@ -48,6 +49,9 @@ public:
         if (connection.stalled_link.is_linked) stalled_.remove(connection);
     }
     void add_closing(Connection& connection);
+
+    // Kept by its connections; the present state is filled in by transport_figures().
+    TransportFigures figures;
 
 private:
     static constexpr size_t receive_bytes = 512 * 1024;

@@ -26,6 +26,9 @@ public:
     Result<void> listen(const TransportId& address) override;
     void stop_listening(const TransportId& address) override;
     void set_group_count(uint32_t count) override { group_count_ = count; }
+    [[nodiscard]] BufferPoolFigures pool_figures() const override {
+        return {pool_->buffer_bytes(), pool_->buffer_count(), pool_->shared_free()};
+    }
 
 private:
     class Port;

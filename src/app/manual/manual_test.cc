@@ -1,4 +1,4 @@
-#include "app/pages/pages.h"
+#include "app/manual/manual.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "app/pages/pages.h"
+#include "app/manual/manual.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -6,7 +6,7 @@
 #include <iostream>
 #include <utility>
 
-#include "app/pages/declared.h"
+#include "app/manual/declared.h"
 
 namespace weft::app {
 

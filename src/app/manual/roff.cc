@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cctype>
 
-#include "app/pages/declared.h"
-#include "app/pages/pages.h"
+#include "app/manual/declared.h"
+#include "app/manual/manual.h"
 
 namespace weft::app {
 

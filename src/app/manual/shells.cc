@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
-#include "app/pages/declared.h"
-#include "app/pages/pages.h"
+#include "app/manual/declared.h"
+#include "app/manual/manual.h"
 
 namespace weft::app {
 
