@@ -63,6 +63,22 @@ Task<Result<void>> Daemon::restore_state() {
     co_return done;
 }
 
+Task<Result<void>> Daemon::reload() {
+    if (options_.config_file.empty()) co_return fail(Errc::invalid_argument, "weftd was started without -c FILE");
+    if (methods_.state() != rpc::runtime) co_return fail(Errc::busy, "the framework is not started");
+    env::Files& files = runtime_.environment().files();
+    auto text =
+        co_await offload([&files, path = options_.config_file] { return files.read_all(path, config_bytes_max); });
+    if (!text) co_return std::unexpected(std::move(text).error());
+    Json params{{"config", std::move(*text)}};
+    const rpc::Response answer = co_await methods_.call("weft_apply_config", std::move(params), rpc::CallOf::file);
+    if (!answer) co_return fail(Errc::invalid_argument, answer.error().message);
+    const Json& changes = (*answer)["changes"];
+    for (const Json& change : changes) WEFT_NOTICELOG("reload: {}", log::quoted(change["text"].get<std::string>(), 256));
+    WEFT_NOTICELOG("reload: {}: {} changes", options_.config_file, changes.size());
+    co_return Result<void>{};
+}
+
 Task<Result<void>> Daemon::keep_as_one(Task<Result<void>> work, bool is_anew) {
     if (keeper_ == nullptr) co_return co_await work;
     co_return co_await keeper_->keep_as_one(std::move(work), is_anew);

@@ -44,9 +44,21 @@ public:
         is_stop_wanted_ = true;
         if (is_started_) spawn(end());
     }
+    // SIGHUP: the configuration file once more. Before the start and from the stop on it means nothing.
+    void request_reload() {
+        if (is_started_ && !is_stop_wanted_) spawn(reload());
+    }
     int status = 0;
 
 private:
+    Task<void> reload() {
+        co_await yield();
+        env::tell_service_manager("RELOADING=1");
+        if (auto done = co_await daemon_.reload(); !done) {
+            WEFT_ERRLOG("reload: {}; the target is as it was", done.error().message);
+        }
+        env::tell_service_manager("READY=1");
+    }
     Task<void> end() {
         co_await yield();
         env::tell_service_manager("STOPPING=1");
@@ -66,8 +78,12 @@ public:
     SignalWatch(env::SignalSource& signals, Life& life) : signals_(signals), life_(life) {}
     uint32_t on_events(uint32_t) override {
         while (const auto number = signals_.next()) {
-            WEFT_NOTICELOG("signal {}: stopping", *number);
-            life_.request_stop();
+            WEFT_NOTICELOG("signal {}: {}", *number, *number == SIGHUP ? "reading the configuration again" : "stopping");
+            if (*number == SIGHUP) {
+                life_.request_reload();
+            } else {
+                life_.request_stop();
+            }
         }
         return 1;
     }
@@ -90,7 +106,7 @@ int run(const DaemonOptions& options) {
     if (options.prints_reference) log::set_print_level(log::Level::error);
     // Whoever lets a component talk wants to hear all of it; otherwise no host shall fill the disk with our lines.
     if (options.log_flags.empty()) log::set_rate_limit(log_lines_max, log_window_ms);
-    auto signals = env::SignalSource::create({SIGINT, SIGTERM, SIGQUIT});
+    auto signals = env::SignalSource::create({SIGINT, SIGTERM, SIGQUIT, SIGHUP});
     if (!signals) return fail_start(signals.error());
     auto environment = env::make_linux_environment();
     if (!environment) return fail_start(environment.error());
