@@ -21,7 +21,6 @@ namespace weft::app {
 
 namespace {
 
-constexpr size_t config_bytes_max = size_t{64} << 20;
 constexpr env::TimeNs calls_wait_max = 10 * env::ns_per_s;
 constexpr const char* stopping_text = "the target is being stopped";
 

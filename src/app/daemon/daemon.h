@@ -20,6 +20,9 @@
 
 namespace weft::app {
 
+// Of a configuration file.
+inline constexpr size_t config_bytes_max = size_t{64} << 20;
+
 class Daemon {
 public:
     Daemon(Runtime& runtime, const DaemonOptions& options);

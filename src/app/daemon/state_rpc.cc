@@ -14,8 +14,6 @@ Result<state::Keeper*> keeper_of(const Daemon& daemon) {
     return fail(Errc::not_supported, "weftd runs without --state: nothing is kept");
 }
 
-constexpr size_t config_bytes_max = size_t{64} << 20;
-
 struct ApplyConfig {
     std::optional<std::string> config, filename;
     bool dry_run = false;
