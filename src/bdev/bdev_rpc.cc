@@ -122,8 +122,10 @@ Json describe(const Device& device) {
 
 Json config_entry(const Registry& devices, const BdevOptions& options, const rpc::ConfigKey& key) {
     if (key.kind == options_kind) return {{"method", options_kind}, {"params", rpc::encode_params(options)}};
-    const Device* device = key.kind == bdev_kind ? devices.find(key.object) : nullptr;
+    const bool is_of_device = key.kind == bdev_kind || key.kind == histogram_kind;
+    const Device* device = is_of_device ? devices.find(key.object) : nullptr;
     if (device == nullptr || device->name() != key.object) return {};  // an alias is no name
+    if (key.kind == histogram_kind) return histogram_entry(*device);
     Json calls = Json::array();
     device->write_config(calls);
     return calls.empty() ? Json() : std::move(calls.front());
@@ -133,6 +135,9 @@ Json write_config(const Registry& devices, const BdevOptions& options) {
     Json calls = Json::array();
     calls.push_back(config_entry(devices, options, {options_kind, "", ""}));
     for (const Device* device : devices.all()) device->write_config(calls);
+    for (const Device* device : devices.all()) {
+        if (Json entry = histogram_entry(*device); !entry.is_null()) calls.push_back(std::move(entry));
+    }
     calls.push_back({{"method", "bdev_wait_for_examine"}});
     return calls;
 }
@@ -153,13 +158,15 @@ void add_bdev_methods(rpc::Registry& methods, Registry& devices, BdevOptions& op
     methods.add<BdevOptions>({.name = "bdev_set_options",
                               .text = "Takes SPDK's options of the block layer",
                               .states = rpc::startup,
-                              .aliases = {"set_bdev_options"}, .changes_config = true},
+                              .aliases = {"set_bdev_options"},
+                              .changes_config = true},
                              [&options](BdevOptions params) -> Task<Result<Json>> {
                                  options = params;
                                  co_return Json(true);
                              });
-    methods.add<DeleteBdev>({.name = "delete_bdev", .text = "Deprecated: removes a bdev of whatever kind"},
-                            [&devices](DeleteBdev params) { return delete_bdev(devices, std::move(params.name)); });
+    methods.add<DeleteBdev>(
+        {.name = "delete_bdev", .text = "Deprecated: removes a bdev of whatever kind", .changes_config = true},
+        [&devices](DeleteBdev params) { return delete_bdev(devices, std::move(params.name)); });
     methods.add<Examine>({.name = "bdev_examine", .text = "Does nothing: no bdev is found on another one"},
                          [](Examine) -> Task<Result<Json>> { co_return Json(true); });
     methods.add<rpc::NoParams>(

@@ -41,7 +41,11 @@ Json write_config(const Registry& devices, const BdevOptions& options);
 
 inline constexpr const char* options_kind = "bdev_set_options";
 inline constexpr const char* bdev_kind = "bdev";
+inline constexpr const char* histogram_kind = "bdev_enable_histogram";
 inline rpc::ConfigKey bdev_key(const std::string& name) { return {bdev_kind, name, ""}; }
+inline rpc::ConfigKey histogram_key(const std::string& name) { return {histogram_kind, name, ""}; }
+// The call that gives the device the exact histogram it has; null when it has none.
+Json histogram_entry(const Device& device);
 // The call of that name, as write_config() has it; null when there is no such device.
 Json config_entry(const Registry& devices, const BdevOptions& options, const rpc::ConfigKey& key);
 

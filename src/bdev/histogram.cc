@@ -49,6 +49,13 @@ Result<HistogramShape> HistogramShape::of(uint64_t granularity, uint64_t min_ns,
                           .op = op};
 }
 
+uint64_t HistogramShape::min_ns() const { return range_min == 0 ? 0 : uint64_t{1} << (granularity + range_min - 1); }
+
+uint64_t HistogramShape::max_ns() const {
+    const unsigned bits = granularity + range_max;
+    return bits < 64 ? uint64_t{1} << bits : UINT64_MAX;
+}
+
 size_t HistogramShape::bucket_of(uint64_t latency_ns) const {
     const uint8_t range = range_of(latency_ns, granularity);
     if (range < range_min) return 0;

@@ -26,6 +26,10 @@ struct HistogramShape {
     // Latencies from `min_ns` (included) to `max_ns` (not included). Errors: invalid_argument.
     static Result<HistogramShape> of(uint64_t granularity, uint64_t min_ns, uint64_t max_ns, std::optional<Op> op);
 
+    // What of() makes this shape of.
+    [[nodiscard]] uint64_t min_ns() const;
+    [[nodiscard]] uint64_t max_ns() const;
+
     [[nodiscard]] bool counts(Op kind) const { return is_on && (!op || *op == kind); }
     [[nodiscard]] size_t bucket_count() const { return (size_t{range_max} - range_min + 1) << granularity; }
     [[nodiscard]] size_t bucket_of(uint64_t latency_ns) const;

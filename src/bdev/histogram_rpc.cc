@@ -72,6 +72,7 @@ Task<Result<Json>> enable_histogram(Registry& devices, EnableHistogram params) {
         device.set_histogram(next);
         co_await for_each_channel<Channel>(device, [&next](Channel& channel) { channel.follow(next); });
     }
+    devices.note_change(device.name());
     co_return Json(true);
 }
 
@@ -117,9 +118,21 @@ Task<rpc::Response> get_borders(Registry& devices, GetBorders params) {
 
 }  // namespace
 
+Json histogram_entry(const Device& device) {
+    const HistogramShape shape = device.histogram_shape();
+    if (!shape.is_on) return {};
+    Json params = {{"name", device.name()},
+                   {"enable", true},
+                   {"granularity", shape.granularity},
+                   {"min_nsec", shape.min_ns()},
+                   {"max_nsec", shape.max_ns()}};
+    if (shape.op) params["opc"] = name_of(*shape.op);
+    return {{"method", histogram_kind}, {"params", std::move(params)}};
+}
+
 void add_histogram_methods(rpc::Registry& methods, Registry& devices) {
     methods.add<EnableHistogram>(
-        {.name = "bdev_enable_histogram", .text = "Counts the latencies of a bdev exactly, or stops to"},
+        {.name = histogram_kind, .text = "Counts the latencies of a bdev exactly, or stops to", .changes_config = true},
         [&devices](EnableHistogram params) { return enable_histogram(devices, std::move(params)); });
     methods.add<GetHistogram>(
         {.name = "bdev_get_histogram",

@@ -84,7 +84,7 @@ Result<Device*> Registry::add(std::unique_ptr<Device> device) {
                  device->product_name(), device->block_count(), device->block_bytes());
     devices_.push_back(std::move(device));
     if (on_change) on_change(Change::registered, *devices_.back());
-    changed(names.front());
+    note_change(names.front());
     added_.wake_all();
     return devices_.back().get();
 }
@@ -137,7 +137,7 @@ Task<void> Registry::wait_for_news(env::TimeNs deadline) {
 
 void Registry::notify_resized(Device& device) {
     if (on_change) on_change(Change::resized, device);
-    changed(device.name());
+    note_change(device.name());
     spawn(tell(&device, Event::resized));
 }
 
@@ -156,7 +156,7 @@ Task<Result<void>> Registry::remove(std::string name) {
     WEFT_INFOLOG(log_bdev, "bdev \"{}\" is gone", log::quoted(own_name));
     if (on_change) on_change(Change::unregistered, *device);
     std::erase_if(devices_, [device](const auto& owned) { return owned.get() == device; });
-    changed(own_name);
+    note_change(own_name);
     co_return Result<void>{};
 }
 

@@ -82,13 +82,14 @@ public:
     void notify_resized(Device& device);
     // Called on the app thread after a device was added or resized, and before it goes. Must not change the list.
     std::function<void(Change, const Device&)> on_change;
-    // Told the name of each device that came, was resized or has gone, at once; may be empty.
+    // Told the name of each device that came, changed in what save_config says of it, or has gone, at once; may be
+    // empty.
     std::function<void(const std::string& name)> on_config_change;
-
-private:
-    void changed(const std::string& name) const {
+    void note_change(const std::string& name) const {
         if (on_config_change) on_config_change(name);
     }
+
+private:
     static constexpr env::TimeNs look_again_after = env::ns_per_ms;  // for what is in the way of a removal
     Task<void> tell(Device* device, Event event);
 

@@ -265,12 +265,14 @@ void add_subsystem_methods(rpc::Registry& registry, TargetHolder& holder) {
         {.name = "nvmf_create_subsystem",
          .text = "Makes an empty subsystem",
          .aliases = {"nvmf_subsystem_create"},
-         .codes = refused_as_internal, .changes_config = true},
+         .codes = refused_as_internal,
+         .changes_config = true},
         [&holder](CreateSubsystem params) { return create_subsystem(holder, std::move(params)); });
     registry.add<SubsystemName>({.name = "nvmf_delete_subsystem",
                                  .text = "Ends a subsystem's controllers and removes it",
                                  .aliases = {"delete_nvmf_subsystem"},
-                                 .codes = refused_as_invalid, .changes_config = true},
+                                 .codes = refused_as_invalid,
+                                 .changes_config = true},
                                 [&holder](SubsystemName params) -> Task<Result<Json>> {
                                     auto subsystem = subsystem_of(holder, params.tgt_name, params.nqn);
                                     if (!subsystem) co_return std::unexpected(std::move(subsystem).error());
@@ -284,11 +286,13 @@ void add_subsystem_methods(rpc::Registry& registry, TargetHolder& holder) {
     registry.add<AddNamespace>({.name = "nvmf_subsystem_add_ns",
                                 .text = "Exposes a block device as a namespace",
                                 .result = "u32: the namespace's id",
-                                .codes = refused_as_invalid, .changes_config = true},
+                                .codes = refused_as_invalid,
+                                .changes_config = true},
                                [&holder](AddNamespace params) { return add_namespace(holder, std::move(params)); });
     registry.add<RemoveNamespace>({.name = "nvmf_subsystem_remove_ns",
                                    .text = "Takes a namespace away; the device stays",
-                                   .codes = refused_as_invalid, .changes_config = true},
+                                   .codes = refused_as_invalid,
+                                   .changes_config = true},
                                   [&holder](RemoveNamespace params) -> Task<Result<Json>> {
                                       auto subsystem = subsystem_of(holder, params.tgt_name, params.nqn);
                                       if (!subsystem) co_return std::unexpected(std::move(subsystem).error());
@@ -297,22 +301,29 @@ void add_subsystem_methods(rpc::Registry& registry, TargetHolder& holder) {
                                   });
     registry.add<ListenerParams>({.name = "nvmf_subsystem_add_listener",
                                   .text = "Lets hosts reach a subsystem at an address",
-                                  .codes = refused_as_invalid, .changes_config = true},
+                                  .codes = refused_as_invalid,
+                                  .changes_config = true},
                                  [&holder](ListenerParams params) { return add_listener(holder, std::move(params)); });
     registry.add<ListenerParams>(
         {.name = "nvmf_subsystem_remove_listener",
          .text = "Ends that, and the controllers that came that way",
-         .codes = refused_as_invalid, .changes_config = true},
+         .codes = refused_as_invalid,
+         .changes_config = true},
         [&holder](ListenerParams params) { return remove_listener(holder, std::move(params)); });
-    registry.add<HostParams>({.name = "nvmf_subsystem_add_host", .text = "Allows a host", .codes = refused_as_internal, .changes_config = true},
+    registry.add<HostParams>({.name = "nvmf_subsystem_add_host",
+                              .text = "Allows a host",
+                              .codes = refused_as_internal,
+                              .changes_config = true},
                              [&holder](HostParams params) { return change_host(holder, std::move(params), true); });
     registry.add<HostParams>({.name = "nvmf_subsystem_remove_host",
                               .text = "Forbids a host and ends its controllers",
-                              .codes = refused_as_internal, .changes_config = true},
+                              .codes = refused_as_internal,
+                              .changes_config = true},
                              [&holder](HostParams params) { return change_host(holder, std::move(params), false); });
     registry.add<AllowAnyHost>({.name = "nvmf_subsystem_allow_any_host",
                                 .text = "Whether any host may use a subsystem",
-                                .codes = refused_as_internal, .changes_config = true},
+                                .codes = refused_as_internal,
+                                .changes_config = true},
                                [&holder](AllowAnyHost params) -> Task<Result<Json>> {
                                    auto subsystem = subsystem_of(holder, params.tgt_name, params.nqn);
                                    if (!subsystem) co_return std::unexpected(std::move(subsystem).error());

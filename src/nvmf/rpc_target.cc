@@ -146,21 +146,26 @@ void add_target_methods(rpc::Registry& registry, TargetHolder& holder) {
                                     if (holder.target != nullptr) names.push_back(holder.target->name());
                                     co_return names;
                                 });
-    registry.add<SetMaxSubsystems>(
-        {.name = "nvmf_set_max_subsystems", .text = "How many subsystems a target may have", .states = rpc::startup, .changes_config = true},
-        [&holder](SetMaxSubsystems params) -> Task<Result<Json>> {
-            if (params.max_subsystems == 0) co_return fail(Errc::invalid_argument, "max_subsystems must be at least 1");
-            holder.max_subsystems = params.max_subsystems;
-            co_return Json(true);
-        });
-    registry.add<SetRetryDelays>(
-        {.name = "nvmf_set_crdt", .text = "What controllers tell of when to retry", .states = rpc::startup, .changes_config = true},
-        [&holder](SetRetryDelays params) -> Task<Result<Json>> {
-            auto& delays = holder.command_retry_delays;
-            delays = {params.crdt1.value_or(delays[0]), params.crdt2.value_or(delays[1]),
-                      params.crdt3.value_or(delays[2])};
-            co_return Json(true);
-        });
+    registry.add<SetMaxSubsystems>({.name = "nvmf_set_max_subsystems",
+                                    .text = "How many subsystems a target may have",
+                                    .states = rpc::startup,
+                                    .changes_config = true},
+                                   [&holder](SetMaxSubsystems params) -> Task<Result<Json>> {
+                                       if (params.max_subsystems == 0)
+                                           co_return fail(Errc::invalid_argument, "max_subsystems must be at least 1");
+                                       holder.max_subsystems = params.max_subsystems;
+                                       co_return Json(true);
+                                   });
+    registry.add<SetRetryDelays>({.name = "nvmf_set_crdt",
+                                  .text = "What controllers tell of when to retry",
+                                  .states = rpc::startup,
+                                  .changes_config = true},
+                                 [&holder](SetRetryDelays params) -> Task<Result<Json>> {
+                                     auto& delays = holder.command_retry_delays;
+                                     delays = {params.crdt1.value_or(delays[0]), params.crdt2.value_or(delays[1]),
+                                               params.crdt3.value_or(delays[2])};
+                                     co_return Json(true);
+                                 });
     registry.add<SetConfig>({.name = "nvmf_set_config",
                              .text = "Options of the target; those that would do something else than now are refused",
                              .states = rpc::startup},

@@ -171,7 +171,8 @@ struct GetTransports {
 void add_transport_methods(rpc::Registry& registry, TargetHolder& holder) {
     registry.add<CreateTransport>({.name = "nvmf_create_transport",
                                    .text = "Starts a transport on every poll group",
-                                   .codes = refused_as_internal, .changes_config = true},
+                                   .codes = refused_as_internal,
+                                   .changes_config = true},
                                   [&holder](CreateTransport params) -> Task<Result<Json>> {
                                       auto target = target_of(holder, params.tgt_name);
                                       if (!target) co_return std::unexpected(std::move(target).error());

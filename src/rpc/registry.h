@@ -63,7 +63,7 @@ public:
 // Whose call it is. The allow list counts for clients only.
 enum class CallOf : uint8_t {
     client,
-    file,    // of a configuration file
+    file,  // of a configuration file
     change,  // one of many that make up a change, which is kept as a whole
 };
 

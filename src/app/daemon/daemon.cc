@@ -4,8 +4,8 @@
 
 #include <charconv>
 
-#include "app/observe/figures_json.h"
 #include "app/manual/version.h"
+#include "app/observe/figures_json.h"
 #include "base/log.h"
 #include "bdev/bdev_rpc.h"
 #include "bdev_modules/file/file_rpc.h"
@@ -263,12 +263,11 @@ Task<Result<void>> Daemon::load_config() {
     if (!calls) {
         co_return fail(calls.error().code, fmt::format("{}: {}", options_.config_file, calls.error().message));
     }
-    Result<void> done = co_await rpc::apply_config(
-        methods_, std::move(*calls),
-        {.ignore_errors = options_.ignores_config_errors,
-         .is_within_change = keeper_ != nullptr,
-         .reason_to_skip = &rpc::reason_to_skip},
-        [this]() -> Task<Result<void>> { return start_framework(); });
+    Result<void> done = co_await rpc::apply_config(methods_, std::move(*calls),
+                                                   {.ignore_errors = options_.ignores_config_errors,
+                                                    .is_within_change = keeper_ != nullptr,
+                                                    .reason_to_skip = &rpc::reason_to_skip},
+                                                   [this]() -> Task<Result<void>> { return start_framework(); });
     if (!done) co_return fail(done.error().code, fmt::format("{}: {}", options_.config_file, done.error().message));
     co_return Result<void>{};
 }

@@ -35,8 +35,8 @@ public:
     // Once, and not from a call. Calls that wait for what will not come any more end first.
     Task<void> stop();
 
-    // Makes the target what the file of -c says now, as `weft apply` does: one transaction. Errors: why it is as it was;
-    // also that there is no such file.
+    // Makes the target what the file of -c says now, as `weft apply` does: one transaction. Errors: why it is as it
+    // was; also that there is no such file.
     Task<Result<void>> reload();
 
     // Starts the modules: framework_start_init. Errors: busy when that was done; cancelled after stop().

@@ -29,7 +29,10 @@ Task<Result<void>> Daemon::open_state() {
         });
     if (!keeper) co_return std::unexpected(std::move(keeper).error());
     keeper_ = std::move(*keeper);
-    bdevs_.on_config_change = [this](const std::string& name) { keeper_->touched(bdev::bdev_key(name)); };
+    bdevs_.on_config_change = [this](const std::string& name) {
+        keeper_->touched(bdev::bdev_key(name));
+        keeper_->touched(bdev::histogram_key(name));
+    };
     methods_.set_keeper(keeper_.get());
     if (keeper_->is_empty()) co_return Result<void>{};
 
@@ -74,7 +77,8 @@ Task<Result<void>> Daemon::reload() {
     const rpc::Response answer = co_await methods_.call("weft_apply_config", std::move(params), rpc::CallOf::file);
     if (!answer) co_return fail(Errc::invalid_argument, answer.error().message);
     const Json& changes = (*answer)["changes"];
-    for (const Json& change : changes) WEFT_NOTICELOG("reload: {}", log::quoted(change["text"].get<std::string>(), 256));
+    for (const Json& change : changes)
+        WEFT_NOTICELOG("reload: {}", log::quoted(change["text"].get<std::string>(), 256));
     WEFT_NOTICELOG("reload: {}: {} changes", options_.config_file, changes.size());
     co_return Result<void>{};
 }

@@ -78,7 +78,8 @@ public:
     SignalWatch(env::SignalSource& signals, Life& life) : signals_(signals), life_(life) {}
     uint32_t on_events(uint32_t) override {
         while (const auto number = signals_.next()) {
-            WEFT_NOTICELOG("signal {}: {}", *number, *number == SIGHUP ? "reading the configuration again" : "stopping");
+            WEFT_NOTICELOG("signal {}: {}", *number,
+                           *number == SIGHUP ? "reading the configuration again" : "stopping");
             if (*number == SIGHUP) {
                 life_.request_reload();
             } else {

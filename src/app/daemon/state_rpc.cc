@@ -93,10 +93,12 @@ void add_state_methods(rpc::Registry& registry, Daemon& daemon) {
     registry.add<ApplyConfig>({.name = "weft_apply_config",
                                .text = "Makes the running configuration what a file says, or leaves it as it is: one "
                                        "transaction, kept as one change. A method of Weft's own",
-                               .result = "object: changes (action, what, text), applied", .changes_config = true},
+                               .result = "object: changes (action, what, text), applied",
+                               .changes_config = true},
                               [&daemon](ApplyConfig params) { return apply_config(daemon, std::move(params)); });
     registry.add<rpc::NoParams>({.name = "weft_forget_missing",
-                                 .text = "Takes the entries that are not there out of the state directory", .changes_config = true},
+                                 .text = "Takes the entries that are not there out of the state directory",
+                                 .changes_config = true},
                                 [&daemon](rpc::NoParams) -> Task<Result<Json>> {
                                     auto keeper = keeper_of(daemon);
                                     if (!keeper) co_return std::unexpected(std::move(keeper).error());

@@ -30,6 +30,7 @@ constexpr std::array kinds = {
     Kind{rpc::sock_options_kind, "sock", "options of sockets"},
     Kind{bdev::options_kind, "bdev", "options of bdevs"},
     Kind{bdev::bdev_kind, "bdev", "bdev"},
+    Kind{bdev::histogram_kind, "bdev", "histogram of bdev"},
     Kind{nvmf::max_subsystems_kind, "nvmf", "number of subsystems"},
     Kind{nvmf::retry_delays_kind, "nvmf", "retry delays"},
     Kind{nvmf::transport_kind, "nvmf", "transport"},
@@ -147,10 +148,10 @@ Result<rpc::ConfigKey> key_of(const Json& entry) {
         return rpc::ConfigKey{method, "", ""};
     }
     if (method == rpc::sock_options_kind) {
-        return key_from(names.text("impl_name"), [](std::string impl) {
-            return rpc::ConfigKey{rpc::sock_options_kind, std::move(impl), ""};
-        });
+        return key_from(names.text("impl_name"),
+                        [](std::string impl) { return rpc::ConfigKey{rpc::sock_options_kind, std::move(impl), ""}; });
     }
+    if (method == bdev::histogram_kind) return key_from(names.text("name"), bdev::histogram_key);
     if (makes_bdev(method)) return key_from(names.text("name"), bdev::bdev_key);
     if (method == "nvmf_create_transport") {
         return key_from(names.text("trtype"),

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 #include <tuple>
@@ -21,7 +22,9 @@ constexpr size_t rank_max = 16;
 
 // Set before the start, once.
 bool is_option(const rpc::ConfigKey& key) {
-    return key.kind == bdev::options_kind || key.kind == nvmf::max_subsystems_kind;
+    constexpr std::array kinds = {bdev::options_kind, nvmf::max_subsystems_kind, nvmf::retry_delays_kind,
+                                  rpc::sock_default_kind, rpc::sock_options_kind};
+    return std::ranges::find(kinds, key.kind) != kinds.end();
 }
 bool is_part_of_subsystem(const rpc::ConfigKey& key) {
     return key.kind == nvmf::host_kind || key.kind == nvmf::namespace_kind || key.kind == nvmf::listener_kind;
@@ -143,6 +146,7 @@ Result<void> Planner::find_addition(const Key& key) {
         return cannot(key, "can only be set before the start: weftd --wait-for-rpc, or a configuration file (-c)");
     }
     Json entry = wanted_.entry(key);
+    if (key.kind == bdev::histogram_kind && params_of(entry).value("enable", Json()) == false) return {};
     note(Difference::Kind::added, key, fmt::format("+ {}: {}", describe(key), dump_json(params_of(entry))));
     made_.emplace(key, std::move(entry));
     return {};
@@ -206,8 +210,9 @@ void Planner::replace(const Key& key, Json entry) {
 // were but for what the file says.
 void Planner::find_what_goes_along() {
     for (const Key& key : running_.keys()) {
-        if (!is_part_of_subsystem(key) || gone_.contains(key)) continue;
-        bool goes = gone_.contains(nvmf::subsystem_key(key.object));
+        const bool is_histogram = key.kind == bdev::histogram_kind;
+        if ((!is_part_of_subsystem(key) && !is_histogram) || gone_.contains(key)) continue;
+        bool goes = gone_.contains(is_histogram ? bdev::bdev_key(key.object) : nvmf::subsystem_key(key.object));
         const Json entry = running_.entry(key);
         if (!goes && key.kind == nvmf::namespace_kind) {
             const std::string shown = text_of(params_of(entry).value("namespace", Json::object()), "bdev_name");
@@ -239,6 +244,8 @@ void Planner::remove(const Key& key) {
         std::string method = method_of(entry);
         method.replace(method.rfind("_create"), std::string::npos, "_delete");
         call(std::move(method), {{"name", key.object}});
+    } else if (key.kind == bdev::histogram_kind) {
+        call(bdev::histogram_kind, {{"name", key.object}, {"enable", false}});
     } else if (key.kind == nvmf::subsystem_kind) {
         call("nvmf_delete_subsystem", {{"nqn", key.object}});
     } else if (key.kind == nvmf::allow_any_host_kind) {
@@ -258,7 +265,8 @@ void Planner::write_calls() {
     std::erase_if(going, [this](const Key& key) { return !gone_.contains(key); });
     std::ranges::reverse(going);  // what depends on others first
     for (const Key& key : going) {
-        // A subsystem takes its parts along.
+        // A device takes its histogram along, a subsystem its parts.
+        if (key.kind == bdev::histogram_kind && gone_.contains(bdev::bdev_key(key.object))) continue;
         if (is_part_of_subsystem(key) && gone_.contains(nvmf::subsystem_key(key.object)) &&
             key.object != nvme::discovery_nqn) {
             continue;

@@ -157,6 +157,23 @@ TEST_F(PlanTest, NamespacesAreInTheOrderOfTheirNumbers) {
     EXPECT_TRUE(texts[2].starts_with("+ namespace 10 of nqn.a:"));
 }
 
+TEST_F(PlanTest, AHistogramComesAndGoesWithItsDevice) {
+    Json with = sample();
+    with.push_back(entry("bdev_enable_histogram", R"({"name":"R","enable":true})"));
+    plan(sample(), with);
+    EXPECT_EQ(calls, Lines({R"(bdev_enable_histogram {"enable":true,"name":"R"})"}));
+    plan(with, sample());
+    EXPECT_EQ(calls, Lines({R"(bdev_enable_histogram {"enable":false,"name":"R"})"}));
+    Json off = sample();
+    off.push_back(entry("bdev_enable_histogram", R"({"name":"R","enable":false})"));
+    plan(sample(), off);
+    EXPECT_EQ(calls, Lines());
+    Json without = sample();
+    without.erase(1);
+    plan(with, without);
+    EXPECT_EQ(calls, Lines({R"(bdev_malloc_delete {"name":"R"})"}));
+}
+
 TEST_F(PlanTest, RefusesWhatCannotChangeWhileTheTargetRuns) {
     plan([](Json& wanted) { wanted[0]["params"]["bdev_io_pool_size"] = 10; });
     EXPECT_NE(refusal.find("options of bdevs: bdev_io_pool_size 9 → 10"), std::string::npos) << refusal;

@@ -103,7 +103,8 @@ void add_file_methods(rpc::Registry& methods, Registry& devices, bool is_concurr
                             .text = "Makes a bdev of a file or a block device",
                             .aliases = {"construct_aio_bdev"},
                             .result = "string: its name",
-                            .codes = {.invalid_argument = -EINVAL}, .changes_config = true},
+                            .codes = {.invalid_argument = -EINVAL},
+                            .changes_config = true},
                            [&devices, is_concurrent](AioCreate params) {
                                return create(devices, {.name = std::move(params.name),
                                                        .filename = std::move(params.filename),
@@ -119,7 +120,8 @@ void add_file_methods(rpc::Registry& methods, Registry& devices, bool is_concurr
                               .text = "The same as bdev_aio_create",
                               .aliases = {"construct_uring_bdev"},
                               .result = "string: its name",
-                              .codes = {.invalid_argument = -EINVAL}, .changes_config = true},
+                              .codes = {.invalid_argument = -EINVAL},
+                              .changes_config = true},
                              [&devices, is_concurrent](UringCreate params) {
                                  return create(devices, {.name = std::move(params.name),
                                                          .filename = std::move(params.filename),

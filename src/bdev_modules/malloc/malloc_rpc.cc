@@ -78,12 +78,14 @@ void add_malloc_methods(rpc::Registry& methods, Registry& devices, bool is_concu
          .text = "Makes a RAM disk; its memory is taken from the system in the background",
          .aliases = {"construct_malloc_bdev"},
          .result = "string: its name",
-         .codes = {.invalid_argument = -EINVAL}, .changes_config = true},
+         .codes = {.invalid_argument = -EINVAL},
+         .changes_config = true},
         [&devices, is_concurrent](MallocCreate params) { return create(devices, std::move(params), is_concurrent); });
     methods.add<MallocDelete>(
         {.name = "bdev_malloc_delete",
          .text = "Removes a RAM disk; what it held is lost",
-         .aliases = {"delete_malloc_bdev"}, .changes_config = true},
+         .aliases = {"delete_malloc_bdev"},
+         .changes_config = true},
         [&devices](MallocDelete params) { return remove_by_rpc(devices, std::move(params.name), is_malloc); });
 }
 

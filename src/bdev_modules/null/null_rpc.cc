@@ -119,12 +119,14 @@ void add_null_methods(rpc::Registry& methods, Registry& devices) {
                              .text = "Makes a bdev that keeps nothing and reads as zero",
                              .aliases = {"construct_null_bdev"},
                              .result = "string: its name",
-                             .codes = {.invalid_argument = -EINVAL}, .changes_config = true},
+                             .codes = {.invalid_argument = -EINVAL},
+                             .changes_config = true},
                             [&devices](NullCreate params) { return create(devices, std::move(params)); });
     methods.add<NullDelete>(
         {.name = "bdev_null_delete",
          .text = "Removes a null bdev",
-         .aliases = {"delete_null_bdev"}, .changes_config = true},
+         .aliases = {"delete_null_bdev"},
+         .changes_config = true},
         [&devices](NullDelete params) { return remove_by_rpc(devices, std::move(params.name), is_null); });
     methods.add<NullResize>({.name = "bdev_null_resize", .text = "Makes a null bdev larger", .changes_config = true},
                             [&devices](NullResize params) { return resize(devices, std::move(params)); });
