@@ -29,10 +29,9 @@ std::vector<PollGroup*> Target::poll_groups() const {
 
 Task<Result<void>> Target::start() {
     state_ = TargetState::init_create_poll_groups;
-    for (const auto& reactor : runtime_.data_reactors()) {
-        const auto cpu = static_cast<size_t>(reactor->cpu());
-        auto thread = co_await runtime_.create_thread(fmt::format("nvmf_tgt_poll_group_{:03}", poll_groups_.size()),
-                                                      CpuSet::of(cpu));
+    // As many as reactors, and so one on each; from there a scheduler may move them.
+    for (size_t at = 0; at < runtime_.data_reactors().size(); ++at) {
+        auto thread = co_await runtime_.create_thread(fmt::format("nvmf_tgt_poll_group_{:03}", at), runtime_.cpus());
         if (!thread) co_return std::unexpected(std::move(thread).error());
         std::unique_ptr<PollGroup> group;
         co_await resume_on(**thread);

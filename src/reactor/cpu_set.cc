@@ -98,4 +98,10 @@ CpuSet operator&(const CpuSet& left, const CpuSet& right) {
     return both;
 }
 
+CpuSet operator|(const CpuSet& left, const CpuSet& right) {
+    CpuSet both;
+    both.bits_ = left.bits_ | right.bits_;
+    return both;
+}
+
 }  // namespace weft

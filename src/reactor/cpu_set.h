@@ -29,6 +29,7 @@ public:
 
     friend bool operator==(const CpuSet&, const CpuSet&) = default;
     friend CpuSet operator&(const CpuSet& left, const CpuSet& right);
+    friend CpuSet operator|(const CpuSet& left, const CpuSet& right);
 
 private:
     std::bitset<cpu_max> bits_;

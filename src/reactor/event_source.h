@@ -1,6 +1,7 @@
 // An event source of a thread: on_events() is called from the reactor's loop when the source is ready.
 #pragma once
 
+#include "base/intrusive_list.h"
 #include "base/result.h"
 #include "env/network.h"
 
@@ -28,6 +29,10 @@ private:
     friend class Reactor;
     Thread* thread_ = nullptr;
     env::Pollable* pollable_ = nullptr;
+    env::WatchOptions options_;
+
+public:
+    ListLink<EventSource> link;  // the thread's list of those that watch
 };
 
 }  // namespace weft

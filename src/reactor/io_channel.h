@@ -28,6 +28,9 @@ public:
     [[nodiscard]] IoDevice& device() const { return *device_; }
     [[nodiscard]] Thread& thread() const { return *thread_; }
     [[nodiscard]] uint32_t references() const { return references_; }
+    // It has begun what only this reactor can finish. While the thread is leaving a channel begins nothing of that kind
+    // and keeps it for the reactor that comes.
+    [[nodiscard]] virtual bool is_bound_to_reactor() const { return false; }
 
 private:
     friend class IoDevice;

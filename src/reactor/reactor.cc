@@ -55,6 +55,31 @@ void Reactor::destroy_thread(Thread& thread) {
     std::erase_if(threads_, [&thread](const auto& owned) { return owned.get() == &thread; });
 }
 
+std::unique_ptr<Thread> Reactor::detach_thread(Thread& thread) {
+    WEFT_ASSERT(!thread.is_current() && &thread != first_thread_);
+    tell_turn_ends(now_);  // the thread's would be told by a reactor that it has left
+    for (EventSource* source = thread.sources_.front(); source != nullptr; source = SourceList::next(*source)) {
+        waiter_->remove(*source->pollable_);
+        forget(*source);
+    }
+    const auto at = std::ranges::find(threads_, &thread, &std::unique_ptr<Thread>::get);
+    std::unique_ptr<Thread> detached = std::move(*at);
+    threads_.erase(at);
+    return detached;
+}
+
+void Reactor::adopt_thread(std::unique_ptr<Thread> thread) {
+    // What the thread has stamped is not in the future here.
+    now_ = std::max(now_, environment_.clock().now());
+    thread->reactor_.store(this, std::memory_order_seq_cst);
+    thread->turn_work_ = 0;
+    for (EventSource* source = thread->sources_.front(); source != nullptr; source = SourceList::next(*source)) {
+        // What was watched a moment ago can be watched again: the system got the memory back and needs as much.
+        WEFT_ASSERT(waiter_->add(*source->pollable_, source->options_, source).has_value());
+    }
+    threads_.push_back(std::move(thread));
+}
+
 Result<env::FileQueue*> Reactor::file_queue() {
     if (files_ == nullptr) {
         auto queue = environment_.make_file_queue();
@@ -131,6 +156,7 @@ void Reactor::account(env::TimeNs duration, uint32_t work) {
         return;
     }
     WEFT_PROBE(turn, options_.cpu, work, duration);
+    turn_lengths_.count(duration);
     busy_ns_.store(busy_ns_.load(std::memory_order_relaxed) + duration, std::memory_order_relaxed);
     for (const auto& thread : threads_) {
         const env::TimeNs share = duration * std::min(thread->turn_work_, work) / work;
@@ -211,32 +237,9 @@ TurnEnd::~TurnEnd() {
     if (link.is_linked) reactor_->turn_ends_.remove(*this);
 }
 
-void TurnEnd::ask(Reactor& reactor) {
-    if (link.is_linked) return;
+void TurnEnd::ask_first(Reactor& reactor) {
     reactor_ = &reactor;
     reactor.turn_ends_.push_back(*this);
-}
-
-EventSource::~EventSource() { WEFT_ASSERT(!is_watching()); }
-
-Result<void> EventSource::watch(Thread& thread, env::Pollable& pollable, env::WatchOptions options) {
-    WEFT_ASSERT(!is_watching());
-    WEFT_TRY(thread.reactor().waiter_->add(pollable, options, this));
-    thread_ = &thread;
-    pollable_ = &pollable;
-    return {};
-}
-
-Result<void> EventSource::change(env::WatchOptions options) {
-    WEFT_ASSERT(is_watching());
-    return thread_->reactor().waiter_->modify(*pollable_, options, this);
-}
-
-void EventSource::unwatch() {
-    if (!is_watching()) return;
-    thread_->reactor().waiter_->remove(*pollable_);
-    thread_->reactor().forget(*this);
-    pollable_ = nullptr;
 }
 
 }  // namespace weft

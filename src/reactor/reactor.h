@@ -25,6 +25,7 @@
 #include "reactor/event_source.h"
 #include "reactor/thread.h"
 #include "reactor/turn_end.h"
+#include "reactor/turn_lengths.h"
 
 namespace weft {
 
@@ -48,6 +49,11 @@ public:
     Thread& create_thread(std::string name, const CpuSet& cpus);
     // Ends a thread that has no pollers, timers, channels or messages left. On the reactor, from another thread.
     void destroy_thread(Thread& thread);
+    // The two halves of a move (Placement::move): on this reactor, from another thread of it. Nothing of the thread's
+    // is in this reactor's file queue.
+    std::unique_ptr<Thread> detach_thread(Thread& thread);
+    // Its messages, sources and timers are served from this turn on.
+    void adopt_thread(std::unique_ptr<Thread> thread);
     // On the reactor, or before it runs: the list changes there.
     [[nodiscard]] const std::vector<std::unique_ptr<Thread>>& threads() const { return threads_; }
     // Where others send what the reactor itself shall do. Any OS thread, once it was made.
@@ -70,12 +76,16 @@ public:
     void note_io() { last_io_ = now_; }
     // Queues file operations on this reactor; made at first use. Errors: what the kernel refused.
     Result<env::FileQueue*> file_queue();
+    // The same when it was made, else nullptr.
+    [[nodiscard]] env::FileQueue* files() const { return files_.get(); }
 
     [[nodiscard]] env::Environment& environment() const { return environment_; }
     [[nodiscard]] const std::string& name() const { return options_.name; }
     [[nodiscard]] int cpu() const { return options_.cpu; }
     [[nodiscard]] uint64_t busy_ns() const { return busy_ns_; }
     [[nodiscard]] uint64_t idle_ns() const { return idle_ns_; }
+    // Of turns that found work. On the reactor.
+    [[nodiscard]] const TurnLengths& turn_lengths() const { return turn_lengths_; }
     // Kernel's id of the OS thread that runs it, 0 before it does.
     [[nodiscard]] int os_thread_id() const { return os_thread_id_; }
     void set_os_thread_id(int id) { os_thread_id_ = id; }
@@ -85,6 +95,7 @@ private:
     friend class EventSource;
     friend class TurnEnd;
     class FileEvents;
+    using SourceList = IntrusiveList<EventSource, &EventSource::link>;
     static constexpr size_t ready_max = 128;
     static constexpr uint32_t turns_between_looks = 8;  // at the sockets, while busy
 
@@ -104,6 +115,7 @@ private:
     std::vector<std::unique_ptr<Thread>> threads_;
     Thread* first_thread_ = nullptr;
     IntrusiveList<TurnEnd, &TurnEnd::link> turn_ends_;
+    TurnLengths turn_lengths_;
 
     env::TimeNs now_ = 0;
     env::TimeNs last_io_ = 0;

@@ -27,6 +27,12 @@ std::vector<Reactor*> Runtime::reactors() const {
     return all;
 }
 
+CpuSet Runtime::cpus() const {
+    CpuSet all;
+    for (const auto& reactor : data_) all = all | CpuSet::of(static_cast<size_t>(reactor->cpu()));
+    return all;
+}
+
 Task<Result<Thread*>> Runtime::create_thread(std::string name, CpuSet cpus) {
     Thread& home = Thread::current();
     Reactor* best = nullptr;

@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "env/environment.h"
+#include "reactor/placement.h"
 #include "reactor/reactor.h"
 #include "reactor/task.h"
 
@@ -33,9 +34,13 @@ public:
     // Control reactor first, then the data reactors by CPU.
     [[nodiscard]] std::vector<Reactor*> reactors() const;
 
+    // Those of the data reactors.
+    [[nodiscard]] CpuSet cpus() const;
+
     // Makes a thread on the data reactor with the fewest threads among those whose CPU is in `cpus`, and goes on,
     // on the calling thread. Errors: invalid_argument when no reactor has such a CPU.
     Task<Result<Thread*>> create_thread(std::string name, CpuSet cpus);
+    [[nodiscard]] Placement& placement() { return placement_; }
 
 private:
     explicit Runtime(env::Environment& environment) : environment_(environment) {}
@@ -44,6 +49,7 @@ private:
     std::unique_ptr<Reactor> control_;
     std::vector<std::unique_ptr<Reactor>> data_;
     Thread* app_thread_ = nullptr;
+    Placement placement_{*this};
 };
 
 }  // namespace weft

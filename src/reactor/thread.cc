@@ -15,12 +15,13 @@ CurrentThread::CurrentThread(Thread* thread) : previous_(current_thread) { curre
 CurrentThread::~CurrentThread() { current_thread = previous_; }
 
 Thread::Thread(Reactor& reactor, std::string name, uint64_t id, const CpuSet& cpus)
-    : reactor_(reactor), name_(std::move(name)), id_(id), cpus_(cpus) {}
+    : reactor_(&reactor), home_(&reactor), name_(std::move(name)), id_(id), cpus_(cpus) {}
 
 Thread::~Thread() {
     WEFT_ASSERT(inbox_.empty());
     WEFT_ASSERT(channels_.empty());
     WEFT_ASSERT(timers_.size() == 0);
+    WEFT_ASSERT(sources_.empty());
 }
 
 Thread& Thread::current() {
@@ -33,7 +34,9 @@ Thread* Thread::current_or_null() { return current_thread; }
 void Thread::post(Message& message) {
     WEFT_ASSERT(message.run != nullptr);
     inbox_.push(message);
-    reactor_.wake_if_sleeping();
+    // Whoever finds here the reactor that the thread has left pushed before the other one took the thread over, and
+    // that one looks at the inbox after it has: all three steps are seq_cst.
+    reactor_.load(std::memory_order_seq_cst)->wake_if_sleeping();
 }
 
 uint32_t Thread::run_messages() {

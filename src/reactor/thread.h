@@ -1,7 +1,9 @@
-// A light-weight thread: the owner of objects. It lives on one reactor; its messages, pollers, timers and event
-// sources run there one after another, so what it owns needs no lock. Others ask it by message.
+// A light-weight thread: the owner of objects. It lives on one reactor at a time; its messages, pollers, timers and
+// event sources run there one after another, so what it owns needs no lock. Others ask it by message. Between two turns
+// it may be moved to another reactor (placement.h): what belongs to a reactor is asked for anew, not kept.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -11,6 +13,7 @@
 #include "base/mpsc_queue.h"
 #include "env/network.h"
 #include "reactor/cpu_set.h"
+#include "reactor/event_source.h"
 #include "reactor/io_channel.h"
 #include "reactor/message.h"
 #include "reactor/poller.h"
@@ -42,13 +45,16 @@ public:
     // Runs `message` on this thread, after those sent before it by the same sender. Any OS thread.
     void post(Message& message);
 
-    [[nodiscard]] Reactor& reactor() const { return reactor_; }
+    // Where it lives now. For the thread itself, and for whoever keeps it from being moved.
+    [[nodiscard]] Reactor& reactor() const { return *reactor_.load(std::memory_order_relaxed); }
     [[nodiscard]] const std::string& name() const { return name_; }
     [[nodiscard]] uint64_t id() const { return id_; }
-    // The CPUs it may run on, as it was created.
-    [[nodiscard]] const CpuSet& cpus() const { return cpus_; }
 
     // The rest is for the thread itself.
+    // The CPUs it may run on.
+    [[nodiscard]] const CpuSet& cpus() const { return cpus_; }
+    // It is about to be moved: nothing new is begun that only this reactor can finish (see IoChannel).
+    [[nodiscard]] bool is_leaving() const { return is_leaving_; }
     TimerHeap& timers() { return timers_; }
     [[nodiscard]] const ThreadStats& stats() const { return stats_; }
     WorkStatistics& work() { return data_work_; }
@@ -61,6 +67,8 @@ public:
 
 private:
     friend class Reactor;
+    friend class Placement;
+    friend class EventSource;
     friend class Poller;
     friend class IoDevice;
     friend class IoChannel;
@@ -71,16 +79,19 @@ private:
     void woke_up();
     [[nodiscard]] bool has_messages() const { return !inbox_.empty(); }
 
-    Reactor& reactor_;
+    std::atomic<Reactor*> reactor_;
+    Reactor* home_;  // where static placement has it
     const std::string name_;
     const uint64_t id_;
-    const CpuSet cpus_;
+    CpuSet cpus_;
+    bool is_leaving_ = false;
     MpscQueue inbox_;
     PollerList active_pollers_;
     PollerList timed_pollers_;
     PollerList paused_pollers_;
     Poller* next_poller_ = nullptr;  // where run_pollers() goes on: pollers may vanish under it
     TimerHeap timers_;
+    IntrusiveList<EventSource, &EventSource::link> sources_;
     Channels channels_;
     ThreadStats stats_;
     WorkStatistics data_work_;

@@ -21,12 +21,15 @@ public:
     virtual void on_turn_end(env::TimeNs began, env::TimeNs ended) = 0;
 
     // On `reactor`. Asking again within the turn changes nothing.
-    void ask(Reactor& reactor);
+    void ask(Reactor& reactor) {
+        if (!link.is_linked) ask_first(reactor);
+    }
     [[nodiscard]] bool is_waiting() const { return link.is_linked; }
 
     ListLink<TurnEnd> link;  // the reactor's list
 
 private:
+    void ask_first(Reactor& reactor);
     Reactor* reactor_ = nullptr;
 };
 

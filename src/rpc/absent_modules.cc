@@ -10,7 +10,6 @@ struct Absent {
 };
 
 constexpr std::string_view no_accel = "there is no acceleration framework here; copies and checksums are the CPU's";
-constexpr std::string_view no_scheduler = "threads stay where they were placed";
 
 // Options only, by the names that 23.05 and 26.09 write.
 constexpr Absent absent[] = {
@@ -35,7 +34,6 @@ constexpr Absent absent[] = {
     {"fsdev_set_options", "there are no file system devices here"},
     {"iscsi_set_options", "there is no iSCSI target here"},
     {"keyring_linux_set_options", "there is no keyring here"},
-    {"scheduler_set_options", no_scheduler},
     {"vfu_tgt_set_base_path", "there is no vfio-user target here"},
     {"vmd_enable", "no PCI device is touched"},
 };

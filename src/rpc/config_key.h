@@ -9,6 +9,9 @@ namespace weft::rpc {
 // Of the daemon itself (app/daemon/sockets.h).
 inline constexpr const char* sock_default_kind = "sock_set_default_impl";
 inline constexpr const char* sock_options_kind = "sock_impl_set_options";
+// Of the daemon itself (app/daemon/scheduler_rpc.h).
+inline constexpr const char* scheduler_options_kind = "scheduler_set_options";
+inline constexpr const char* scheduler_kind = "framework_set_scheduler";
 
 // The rooms make these (bdev_key(), nvmf/config_keys.h), and find the present entry of one again (config_entry()).
 struct ConfigKey {

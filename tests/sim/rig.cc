@@ -92,9 +92,13 @@ void Rig::run_on(Thread& thread, Task<void> task, env::TimeNs limit) {
 env::Address Rig::target_address() { return world_.address_of("target", env::Family::ipv4, port); }
 
 Task<void> Rig::export_device(std::unique_ptr<bdev::Device> device, nvmf::TransportOptions options) {
-    const std::string name = device->name();
+    std::string name = device->name();
     auto added = bdevs_.add(std::move(device));
     EXPECT_TRUE(added);
+    co_await export_device(std::move(name), std::move(options));
+}
+
+Task<void> Rig::export_device(std::string name, nvmf::TransportOptions options) {
     if (target_->find_transport("tcp") == nullptr) {
         const Result<void> transport = co_await target_->create_transport(std::move(options));
         EXPECT_TRUE(transport) << transport.error().message;

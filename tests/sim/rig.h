@@ -53,6 +53,8 @@ public:
     [[nodiscard]] env::Address target_address();
     // Transport, RAM disk or the device given, subsystem, namespace, listener: on the target.
     Task<void> export_device(std::unique_ptr<bdev::Device> device, nvmf::TransportOptions options = {});
+    // The same for one that is in the registry.
+    Task<void> export_device(std::string name, nvmf::TransportOptions options = {});
     // Options to connect as host number `host`.
     [[nodiscard]] nvme_host::ControllerOptions host_options(size_t host);
     // What a started task may not leave behind: queue pairs, controllers and buffers in use.

@@ -92,6 +92,7 @@ constexpr Row table[] = {
      "-s=listen_address.trsvcid --trsvcid=listen_address.trsvcid"},
     {"nvmf_subsystem_remove_ns", "nqn nsid -t=tgt_name"},
     {"rpc_get_methods", "-c=current! -i=include_aliases!"},
+    {"scheduler_set_options", "-i=isolated_core_mask -s=scheduling_core"},
     {"sock_impl_get_options", "-i=impl_name --impl=impl_name"},
     {"sock_impl_set_options",
      "-i=impl_name --impl=impl_name -r=recv_buf_size -s=send_buf_size -p=enable_placement_id "
@@ -104,12 +105,13 @@ constexpr Row table[] = {
      "--disable-ktls=enable_ktls~"},
     {"sock_set_default_impl", "-i=impl_name --impl=impl_name"},
     {"spdk_kill_instance", "sig_name"},
+    {"thread_set_cpumask", "-i=id -m=cpumask"},
 };
 
 constexpr std::string_view text_params[] = {
-    "adrfam",        "bdev_name", "cpumask",      "eui64",  "filename", "flag", "host",
-    "impl_name",     "level",     "model_number", "name",   "nguid",    "nqn",  "psk",
-    "serial_number", "traddr",    "trsvcid",      "trtype", "tgt_name", "uuid",
+    "adrfam",    "bdev_name",          "cpumask", "eui64",        "filename", "flag",     "host",
+    "impl_name", "isolated_core_mask", "level",   "model_number", "name",     "nguid",    "nqn",
+    "psk",       "serial_number",      "traddr",  "trsvcid",      "trtype",   "tgt_name", "uuid",
 };
 
 constexpr std::pair<std::string_view, std::string_view> older_names[] = {

@@ -19,8 +19,9 @@ namespace weft::app {
 namespace {
 
 // Not saved: they ask, or say something about this run of the process (its log, its figures), or are accepted for the
-// field's files and have no effect. framework_set_scheduler takes only what is so anyway.
+// field's files and have no effect.
 const std::set<std::string> not_saved = {"accel_get_stats",
+                                         "thread_set_cpumask",
                                          "notify_get_notifications",
                                          "notify_get_types",
                                          "sock_get_default_impl",
@@ -38,7 +39,6 @@ const std::set<std::string> not_saved = {"accel_get_stats",
                                          "framework_get_reactors",
                                          "framework_get_scheduler",
                                          "framework_get_subsystems",
-                                         "framework_set_scheduler",
                                          "framework_start_init",
                                          "framework_wait_init",
                                          "iobuf_get_stats",
@@ -90,6 +90,11 @@ const std::string discovery = R"("nqn":"discovery")";
 
 const std::map<std::string, Case> cases = {
     {"bdev_set_options", {{}, {R"({"bdev_io_pool_size":4096,"bdev_auto_examine":false,"iobuf_small_cache_size":5})"}}},
+    {"framework_set_scheduler",
+     {{},
+      {R"({"name":"dynamic"})", R"({"name":"dynamic","period":5000,"load_limit":1,"core_limit":70,"core_busy":90})",
+       R"({"name":"static"})"}}},
+    {"scheduler_set_options", {{}, {R"({"isolated_core_mask":"0x2","scheduling_core":0})"}}},
     {"sock_set_default_impl", {{}, {R"({"impl_name":"uring"})"}}},
     {"sock_impl_set_options",
      {{}, {R"({"impl_name":"posix","recv_buf_size":65536,"send_buf_size":131072,"enable_quickack":true})"}}},
@@ -235,7 +240,7 @@ protected:
     std::string live(const std::string& method, const Case& what, const DaemonOptions& how);
 
     env::TestFolder folder_;
-    bdev::TestRuntime world_;
+    bdev::TestRuntime world_{2};
     const std::string port_ = std::to_string(20000 + std::random_device()() % 9000);
 };
 

@@ -51,7 +51,8 @@ Result<env::Address> parse_rpc_address(const std::string& text) {
 
 }  // namespace
 
-Daemon::Daemon(Runtime& runtime, const DaemonOptions& options) : runtime_(runtime), options_(options) {
+Daemon::Daemon(Runtime& runtime, const DaemonOptions& options)
+    : runtime_(runtime), options_(options), scheduling_(runtime) {
     bdev::register_log_flags();
     nvmf::register_log_flags();
     add_methods();
@@ -75,6 +76,9 @@ void Daemon::add_methods() {
         holder_.send_buffer_bytes = sockets_.send_buffer_bytes();
         if (keeper_ == nullptr) return;
         for (rpc::ConfigKey& key : SockSettings::config_keys()) keeper_->touched(std::move(key));
+    });
+    add_scheduler_methods(methods_, scheduling_, [this](const char* kind) {
+        if (keeper_ != nullptr) keeper_->touched({kind, "", ""});
     });
     add_figures_method(methods_, {runtime_, bdevs_, holder_});
     bdev::add_bdev_methods(methods_, bdevs_, bdev_options_);
@@ -103,6 +107,11 @@ void Daemon::add_methods() {
 }
 
 void Daemon::add_modules() {
+    modules_.add({.name = "scheduler",
+                  .depends_on = {},
+                  .start = []() -> Task<Result<void>> { co_return Result<void>{}; },
+                  .stop = [this] { return scheduling_.stop(); },
+                  .write_config = [this](Json& entries) { scheduling_.write_config(entries); }});
     modules_.add({.name = "sock",
                   .depends_on = {},
                   .start = []() -> Task<Result<void>> { co_return Result<void>{}; },

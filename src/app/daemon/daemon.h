@@ -7,6 +7,7 @@
 #include "app/daemon/module.h"
 #include "app/daemon/notifications.h"
 #include "app/daemon/options.h"
+#include "app/daemon/scheduler_rpc.h"
 #include "app/daemon/sockets.h"
 #include "app/observe/pages.h"
 #include "app/state/keeper.h"
@@ -77,6 +78,7 @@ private:
     bdev::BdevOptions bdev_options_;
     Modules modules_;
     SockSettings sockets_;
+    Scheduling scheduling_;
     Notifications notifications_;
     nvmf::TargetHolder holder_;
     std::unique_ptr<nvmf::Target> target_;

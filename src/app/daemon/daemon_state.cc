@@ -24,6 +24,7 @@ Task<Result<void>> Daemon::open_state() {
         {.store = {.folder = options_.state_folder}, .skips_failed = options_.skips_failed_state},
         [this](const rpc::ConfigKey& key) {
             Json entry = sockets_.config_entry(key);
+            if (entry.is_null()) entry = scheduling_.config_entry(key);
             if (entry.is_null()) entry = bdev::config_entry(bdevs_, bdev_options_, key);
             return entry.is_null() ? nvmf::config_entry(holder_, key) : std::move(entry);
         });

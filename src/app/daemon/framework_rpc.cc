@@ -28,21 +28,6 @@ struct KillParams {
     static constexpr auto fields();
 };
 
-struct SchedulerParams {
-    std::string name;
-    std::optional<uint64_t> period;
-    std::optional<uint8_t> load_limit, core_limit, core_busy;
-    std::optional<std::string> mappings;
-    static constexpr auto fields() {
-        using P = SchedulerParams;
-        constexpr const char* why = "Accepted: the static scheduler has no options";
-        return rpc::fields(
-            rpc::required("name", &P::name, "static, the only one there is"), rpc::optional("period", &P::period, why),
-            rpc::optional("load_limit", &P::load_limit, why), rpc::optional("core_limit", &P::core_limit, why),
-            rpc::optional("core_busy", &P::core_busy, why), rpc::optional("mappings", &P::mappings, why));
-    }
-};
-
 }  // namespace
 }  // namespace weft::app
 
@@ -121,22 +106,6 @@ void add_framework_methods(rpc::Registry& registry, Daemon& daemon) {
                                    co_return fail(Errc::invalid_argument,
                                                   fmt::format("Subsystem '{}' not found", params.name.substr(0, 64)));
                                });
-    registry.add<SchedulerParams>(
-        {.name = "framework_set_scheduler", .text = "Chooses how threads are placed", .states = rpc::States::any},
-        [](SchedulerParams params) -> Task<Result<Json>> {
-            if (params.name != "static") co_return fail(Errc::invalid_argument, "name: there is one scheduler, static");
-            co_return Json(true);
-        });
-    registry.add<rpc::NoParams>({.name = "framework_get_scheduler",
-                                 .text = "How threads are placed",
-                                 .states = rpc::States::any,
-                                 .result = "object"},
-                                [](rpc::NoParams) -> Task<Result<Json>> {
-                                    co_return Json{{"scheduler_name", "static"},
-                                                   {"scheduler_period", 0},
-                                                   {"isolated_core_mask", "0"},
-                                                   {"scheduling_core", 0}};
-                                });
     registry.add<KillParams>({.name = "spdk_kill_instance", .text = "Stops the program"},
                              [&daemon](KillParams params) { return kill_instance(daemon, params); });
 }

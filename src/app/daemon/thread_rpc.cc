@@ -12,9 +12,10 @@ namespace weft::app {
 namespace {
 
 // Calls `visit(thread)` on each light-weight thread, control reactor first, and comes back. The threads of a
-// reactor are listed on that reactor.
+// reactor are listed on that reactor, and none moves meanwhile.
 template <class Visit>
 Task<void> visit_threads(Runtime& runtime, Visit visit) {
+    const auto guard = co_await runtime.placement().hold();
     for (Reactor* reactor : runtime.reactors()) {
         co_await resume_on(reactor->first_thread());
         for (size_t at = 0; at < reactor->threads().size(); ++at) visit(*reactor, *reactor->threads()[at]);

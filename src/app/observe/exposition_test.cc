@@ -28,7 +28,7 @@ Snapshot full_snapshot() {
     const std::string hostile = "nqn.2014-08.org.nvmexpress:\"}\n# HELP x \\ \x1b[2J\xff<script>\u20ac";
     Snapshot snapshot;
     snapshot.process = {.cpu_ns = 1'500'000'000, .started_at = 1.7e9, .resident_bytes = 1 << 20};
-    snapshot.reactors = {{"weft_control", -1, 1, 2}, {"reactor_0", 0, 5'000'000'001, 7}};
+    snapshot.reactors = {{"weft_control", -1, 1, 2, {}}, {"reactor_0", 0, 5'000'000'001, 7, {}}};
     snapshot.threads = {{"app_thread", 1, "weft_control", {}, {{"poller", 0, 1, 1}}}};
     snapshot.groups = {{"nvmf_tgt_poll_group_000", {}, {{"TCP", {.received_bytes = 77}, {}}}}};
     snapshot.pools = {{"TCP", 131072, 511, 500}};

@@ -137,8 +137,16 @@ struct GetFigures {
 Json to_json(const Snapshot& snapshot, size_t queues_max) {
     Json reactors = Json::array();
     for (const ReactorFigures& reactor : snapshot.reactors) {
-        reactors.push_back(
-            {{"name", reactor.name}, {"cpu", reactor.cpu}, {"busy_ns", reactor.busy_ns}, {"idle_ns", reactor.idle_ns}});
+        Json turns = Json::array();
+        for (size_t at = 0; at < TurnLengths::bucket_count; ++at) {
+            const uint64_t count = reactor.turns.counts[at];
+            if (count > 0) turns.push_back(Json::array({TurnLengths::bound_ns(at), count}));
+        }
+        reactors.push_back({{"name", reactor.name},
+                            {"cpu", reactor.cpu},
+                            {"busy_ns", reactor.busy_ns},
+                            {"idle_ns", reactor.idle_ns},
+                            {"turns", std::move(turns)}});
     }
     Json namespaces = Json::array();
     for (const NamespaceFigures& ns : snapshot.namespaces) {

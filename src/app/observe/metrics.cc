@@ -131,6 +131,14 @@ constexpr Family families[] = {
      [](const S& s, size_t at, Out& out) {
          out.seconds({{"reactor", s.reactors[at].name}, {"cpu", std::to_string(s.reactors[at].cpu)}}, s.reactors[at].idle_ns);
      }},
+    {"weft_reactor_turn_seconds", histogram, "Turns that found work", reactors,
+     [](const S& s, size_t at, Out& out) {
+         bdev::OpStatistics turns;
+         for (const uint64_t count : s.reactors[at].turns.counts) turns.operations += count;
+         turns.latency_ns = s.reactors[at].busy_ns;
+         turns.latencies = s.reactors[at].turns.coarse();
+         out.histogram({{"reactor", s.reactors[at].name}, {"cpu", std::to_string(s.reactors[at].cpu)}}, turns);
+     }},
     {"weft_thread_busy_seconds_total", counter, "A thread's share of its reactor's busy time", threads,
      [](const S& s, size_t at, Out& out) {
          const ThreadFigures& thread = s.threads[at];  // names need not differ

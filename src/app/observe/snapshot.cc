@@ -20,9 +20,11 @@ void add_pollers(std::vector<PollerFigures>& list, const Thread::PollerList& pol
 }
 
 Task<void> look_at_reactors(Runtime& runtime, Snapshot& into) {
+    const auto guard = co_await runtime.placement().hold();
     for (Reactor* reactor : runtime.reactors()) {
         co_await resume_on(reactor->first_thread());
-        into.reactors.push_back({reactor->name(), reactor->cpu(), reactor->busy_ns(), reactor->idle_ns()});
+        into.reactors.push_back(
+            {reactor->name(), reactor->cpu(), reactor->busy_ns(), reactor->idle_ns(), reactor->turn_lengths()});
         for (const auto& thread : reactor->threads()) {
             ThreadFigures& figures = into.threads.emplace_back();
             figures = {thread->name(), thread->id(), reactor->name(), thread->stats(), {}};

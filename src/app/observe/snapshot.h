@@ -36,6 +36,7 @@ struct ReactorFigures {
     int cpu = -1;
     uint64_t busy_ns = 0;
     uint64_t idle_ns = 0;
+    TurnLengths turns;
 };
 
 struct TransportGroupFigures {

@@ -26,6 +26,8 @@ struct Kind {
 
 // In the order in which entries can be applied. A row more for each kind that save_config learns.
 constexpr std::array kinds = {
+    Kind{rpc::scheduler_options_kind, "scheduler", "options of the scheduler"},
+    Kind{rpc::scheduler_kind, "scheduler", "scheduler"},
     Kind{rpc::sock_default_kind, "sock", "sockets in use"},
     Kind{rpc::sock_options_kind, "sock", "options of sockets"},
     Kind{bdev::options_kind, "bdev", "options of bdevs"},
@@ -144,7 +146,7 @@ Result<rpc::ConfigKey> key_of(const Json& entry) {
     if (params != entry.end() && !params->is_object()) return refuse(method, "\"params\" must be an object");
     const Names names(entry, method);
     if (method == bdev::options_kind || method == nvmf::max_subsystems_kind || method == nvmf::retry_delays_kind ||
-        method == rpc::sock_default_kind) {
+        method == rpc::sock_default_kind || method == rpc::scheduler_options_kind || method == rpc::scheduler_kind) {
         return rpc::ConfigKey{method, "", ""};
     }
     if (method == rpc::sock_options_kind) {

@@ -22,8 +22,8 @@ constexpr size_t rank_max = 16;
 
 // Set before the start, once.
 bool is_option(const rpc::ConfigKey& key) {
-    constexpr std::array kinds = {bdev::options_kind, nvmf::max_subsystems_kind, nvmf::retry_delays_kind,
-                                  rpc::sock_default_kind, rpc::sock_options_kind};
+    constexpr std::array kinds = {bdev::options_kind,     nvmf::max_subsystems_kind, nvmf::retry_delays_kind,
+                                  rpc::sock_default_kind, rpc::sock_options_kind,    rpc::scheduler_options_kind};
     return std::ranges::find(kinds, key.kind) != kinds.end();
 }
 bool is_part_of_subsystem(const rpc::ConfigKey& key) {
@@ -126,7 +126,8 @@ std::unexpected<Error> cannot(const rpc::ConfigKey& key, std::string_view what) 
 
 Result<void> Planner::find_differences() {
     for (const Key& key : running_.keys()) {
-        if (wanted_.find(key) != nullptr || is_option(key)) continue;
+        // There is always a scheduler; a file that does not say which leaves it as it is.
+        if (wanted_.find(key) != nullptr || is_option(key) || key.kind == rpc::scheduler_kind) continue;
         if (key.kind == nvmf::transport_kind) {
             return cannot(key, "a transport cannot be removed while the target runs; leave its entry in the file");
         }
@@ -187,6 +188,7 @@ Result<void> Planner::find_change(const Key& key) {
 Planner::Altered Planner::alter_in_place(const Key& key, const Json& before, const Json& after,
                                          const std::set<std::string>& names) const {
     const Json& wanted = params_of(after);
+    if (key.kind == rpc::scheduler_kind) return {key, key.kind, wanted};
     if (key.kind == nvmf::subsystem_kind && names == std::set<std::string>{"allow_any_host"}) {
         return {key, nvmf::allow_any_host_kind, {{"nqn", key.object}, {"allow_any_host", wanted.at("allow_any_host")}}};
     }

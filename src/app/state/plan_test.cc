@@ -161,9 +161,9 @@ TEST_F(PlanTest, AHistogramComesAndGoesWithItsDevice) {
     Json with = sample();
     with.push_back(entry("bdev_enable_histogram", R"({"name":"R","enable":true})"));
     plan(sample(), with);
-    EXPECT_EQ(calls, Lines({R"(bdev_enable_histogram {"enable":true,"name":"R"})"}));
+    EXPECT_EQ(calls, Lines({R"(bdev_enable_histogram {"name":"R","enable":true})"}));
     plan(with, sample());
-    EXPECT_EQ(calls, Lines({R"(bdev_enable_histogram {"enable":false,"name":"R"})"}));
+    EXPECT_EQ(calls, Lines({R"(bdev_enable_histogram {"name":"R","enable":false})"}));
     Json off = sample();
     off.push_back(entry("bdev_enable_histogram", R"({"name":"R","enable":false})"));
     plan(sample(), off);

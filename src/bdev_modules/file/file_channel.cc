@@ -46,6 +46,7 @@ struct FileChannel::Work : env::FileOperation {
             auto& work = static_cast<Work&>(operation);
             // The queue is the reactor's, so that another thread may be the current one.
             const CurrentThread scope(&work.channel.thread());
+            --work.channel.in_queue_;
             work.channel.on_step_done(work);
         };
     }
@@ -78,8 +79,7 @@ private:
 
 void FileChannel::Free::operator()(std::byte* memory) const { ::operator delete[](memory, compare_alignment); }
 
-FileChannel::FileChannel(FileDevice& device, env::FileQueue& queue)
-    : device_(device), queue_(queue), chores_(std::make_unique<Chores>(*this)) {}
+FileChannel::FileChannel(FileDevice& device) : device_(device), chores_(std::make_unique<Chores>(*this)) {}
 
 FileChannel::~FileChannel() = default;
 
@@ -133,6 +133,10 @@ Progress FileChannel::start(Request& request) {
 // Goes on when nothing is in the way: of its range, or of a sync.
 void FileChannel::enter(Work& work) {
     if (locks_for(work).enter(work.range)) return submit_step(work);
+    wait(work);
+}
+
+void FileChannel::wait(Work& work) {
     waiting_.push_back(work.request);
     chores_->resume();
 }
@@ -154,6 +158,7 @@ RangeLocks& FileChannel::locks_for(const Work& work) const {
 }
 
 void FileChannel::submit_step(Work& work) {
+    if (thread().is_leaving()) return wait(work);  // for the queue of the reactor to come
     const uint64_t rest = bytes_of(work.request) - work.moved();
     const uint64_t step_bytes = std::min(rest, step_bytes_max);
     work.sync = false;
@@ -182,7 +187,8 @@ void FileChannel::submit_step(Work& work) {
             break;
         case Step::sync: work.kind = Kind::sync_data; break;
     }
-    queue_.submit(work);
+    ++in_queue_;
+    thread().reactor().files()->submit(work);
 }
 
 // After a short transfer the rest of the piece that was cut goes alone, then the pieces behind it.
@@ -274,10 +280,13 @@ void FileChannel::end(Work& work, Status status) {
 // Submits what nothing is in the way of any more; calls nobody back.
 uint32_t FileChannel::start_waiting() {
     uint32_t started = 0;
+    if (thread().is_leaving()) return started;
     for (Request* request = waiting_.front(); request != nullptr;) {
         Work& work = Work::of(*request);
         request = decltype(waiting_)::next(*request);
-        if (work.is_aborted || !locks_for(work).may_start(work.range)) continue;
+        if (work.is_aborted) continue;
+        // A sync of a direct file is in nobody's way, and nobody in its.
+        if (work.range.link.is_linked && !locks_for(work).may_start(work.range)) continue;
         waiting_.remove(work.request);
         submit_step(work);
         ++started;

@@ -1,4 +1,4 @@
-// One reactor's access to a file: a request becomes one or more operations of the reactor's file queue.
+// One thread's access to a file: a request becomes one or more operations of the reactor's file queue.
 #pragma once
 
 #include <memory>
@@ -12,11 +12,13 @@ namespace weft::bdev {
 
 class FileChannel final : public Channel {
 public:
-    FileChannel(FileDevice& device, env::FileQueue& queue);
+    // The reactor of the thread has a file queue, and so has each that the thread is moved to.
+    explicit FileChannel(FileDevice& device);
     ~FileChannel() override;
 
     // Only what waits for another request, or goes on in steps, can be ended early.
     bool abort(Request& request) override;
+    [[nodiscard]] bool is_bound_to_reactor() const override { return in_queue_ > 0; }
 
 protected:
     Progress start(Request& request) override;
@@ -46,6 +48,7 @@ private:
     [[nodiscard]] RangeLocks& locks_for(const Work& work) const;
     void enter(Work& work);
     void enter_sync(Work& work);
+    void wait(Work& work);
     void submit_step(Work& work);
     void point_at_data(Work& work, uint64_t moved);
     void on_step_done(Work& work);
@@ -58,8 +61,8 @@ private:
     uint32_t do_chores();
 
     FileDevice& device_;
-    env::FileQueue& queue_;
-    IntrusiveList<Request, &Request::link> waiting_;  // for requests in their way, in the order of arrival
+    uint32_t in_queue_ = 0;                           // operations in the reactor's queue
+    IntrusiveList<Request, &Request::link> waiting_;  // for requests in their way, or for the reactor to come
     std::unique_ptr<Chores> chores_;
     const Request* comparing_ = nullptr;  // who has the buffer
     std::unique_ptr<std::byte[], Free> compare_buffer_;

@@ -122,7 +122,7 @@ void FileDevice::write_config(Json& entries) const {
 Result<std::unique_ptr<IoChannel>> FileDevice::make_channel() {
     auto queue = Reactor::current().file_queue();
     if (!queue) return std::unexpected(std::move(queue).error());
-    return std::make_unique<FileChannel>(*this, **queue);
+    return std::make_unique<FileChannel>(*this);
 }
 
 Task<void> FileDevice::close() {
