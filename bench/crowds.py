@@ -13,7 +13,7 @@ SMALL_READ = Load("randread", BLOCK, 32)
 
 
 @contextlib.contextmanager
-def _targets(commands, *names, cpus="0x1"):
+def targets_with_disk(commands, *names, cpus="0x1"):
     """A target for each name, with a RAM disk, paused."""
     with contextlib.ExitStack() as stack:
         targets = {}
@@ -29,7 +29,7 @@ def _targets(commands, *names, cpus="0x1"):
 def connections(commands, client, arguments):
     """Ten connections at work, alone and beside 990 that do nothing."""
     load = Load("randread", BLOCK, 32, connections=ACTIVE)
-    with _targets(commands, "weft alone", "weft crowded") as targets, contextlib.ExitStack() as stack:
+    with targets_with_disk(commands, "weft alone", "weft crowded") as targets, contextlib.ExitStack() as stack:
         crowded = targets["weft crowded"]
         with running(crowded):
             for _ in range(IDLE_HOSTS):
@@ -46,14 +46,14 @@ def reactors(commands, client, arguments):
         if "{cpus}" not in command:
             continue
         cpus = {f"{name} 1 reactor": "0x1", f"{name} 2 reactors": "0x3"}
-        with _targets(commands, *cpus, cpus=cpus) as targets:
+        with targets_with_disk(commands, *cpus, cpus=cpus) as targets:
             results.update(in_turn(targets, client, load, arguments))
     return results
 
 
 def growth(commands, client, arguments):
     """Reads of one namespace: alone, among 10 000 namespaces, and among 1 000 subsystems."""
-    with _targets(commands, "weft small", "weft namespaces", "weft subsystems") as targets:
+    with targets_with_disk(commands, "weft small", "weft namespaces", "weft subsystems") as targets:
         for name, make in (("weft namespaces", _make_namespaces), ("weft subsystems", _make_subsystems)):
             with running(targets[name]):
                 make(targets[name])

@@ -16,6 +16,7 @@ import crowds
 import goals
 import loads
 import machine
+import management
 import quiet
 from clients import ClientError, FieldPerf, WeftPerf
 from nvme_host import HostError
@@ -25,7 +26,8 @@ from targets import TargetError
 # What is measured besides the cases of loads.py: by name, what takes commands and options.
 QUIET = {"idle_cpu_percent": quiet.idle_cpu, "first_after_silence": quiet.first_after_silence, "memory": quiet.memory,
          "start_up": quiet.start_up}
-CROWDS = {"connections": crowds.connections, "reactors": crowds.reactors, "growth": crowds.growth}
+CROWDS = {"connections": crowds.connections, "reactors": crowds.reactors, "growth": crowds.growth,
+          "management": management.turns}
 ALL = ["floor", *QUIET, *CROWDS]
 
 
