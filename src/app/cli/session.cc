@@ -5,7 +5,7 @@
 #include <cstdio>
 
 #include "app/cli/subcommand.h"
-#include "env/linux/os_thread.h"
+#include "app/start/reactor_threads.h"
 
 namespace weft::cli {
 
@@ -30,27 +30,13 @@ int run_session(const SessionOptions& options, std::move_only_function<Task<int>
     if (!runtime) return fail_to_start(runtime.error());
 
     int code = exit_failed;
+    const auto threads = app::ReactorThreads::start(**runtime, true);
+    if (!threads) return fail_to_start(threads.error());
     {
-        std::vector<std::unique_ptr<env::OsThread>> threads;
-        const auto stop_all = [&runtime] {
-            for (const auto& reactor : (*runtime)->data_reactors()) reactor->stop();
-        };
-        for (const auto& reactor : (*runtime)->data_reactors()) {
-            auto thread = env::OsThread::start({.name = reactor->name(), .cpu = reactor->cpu()},
-                                               [running = reactor.get()] { running->run(); });
-            if (!thread) {
-                stop_all();
-                return fail_to_start(thread.error());
-            }
-            threads.push_back(std::move(*thread));
-        }
-        {
-            const CurrentThread scope(&(*runtime)->app_thread());
-            spawn(run_body(body, **runtime, code));
-        }
-        (*runtime)->control().run();
-        stop_all();
-    }  // joins the threads
+        const CurrentThread scope(&(*runtime)->app_thread());
+        spawn(run_body(body, **runtime, code));
+    }
+    (*runtime)->control().run();
     return code;
 }
 

@@ -11,7 +11,6 @@
 #include "bdev_modules/file/file_rpc.h"
 #include "bdev_modules/malloc/malloc_rpc.h"
 #include "bdev_modules/null/null_rpc.h"
-#include "nvmf/log_flags.h"
 #include "rpc/absent_modules.h"
 #include "rpc/config.h"
 #include "rpc/json.h"
@@ -53,8 +52,8 @@ Result<env::Address> parse_rpc_address(const std::string& text) {
 
 Daemon::Daemon(Runtime& runtime, const DaemonOptions& options)
     : runtime_(runtime), options_(options), scheduling_(runtime) {
-    bdev::register_log_flags();
-    nvmf::register_log_flags();
+    register_log_flags();
+    holder_.max_subsystems = options_.max_subsystems;
     add_methods();
     add_modules();
 }
@@ -125,7 +124,7 @@ void Daemon::add_modules() {
     modules_.add({.name = "nvmf",
                   .depends_on = {"bdev"},
                   .start = [this]() -> Task<Result<void>> {
-                      target_ = std::make_unique<nvmf::Target>(runtime_, bdevs_, "nvmf_tgt");
+                      target_ = std::make_unique<nvmf::Target>(runtime_, bdevs_, options_.target_name);
                       target_->set_subsystem_max(holder_.max_subsystems);
                       target_->on_config_change = [this](rpc::ConfigKey key) {
                           if (keeper_ != nullptr) keeper_->touched(std::move(key));
@@ -150,7 +149,7 @@ void Daemon::add_modules() {
 
 Task<Result<void>> Daemon::start() {
     WEFT_NOTICELOG("Starting Weft v{}", version_text);
-    WEFT_NOTICELOG("Total cores available: {}", options_.cpus.size());
+    WEFT_NOTICELOG("Total cores available: {}", runtime_.data_reactors().size());
     Result<void> done = co_await bring_up();
     if (!done) co_await stop();
     co_return done;

@@ -1,12 +1,12 @@
-// The command line of weftd, with the field's option letters.
+// The options of weftd besides those of every program (app/start/standard_options.h), with the field's letters.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "base/result.h"
-#include "env/clock.h"
+#include "app/start/options.h"
 
 namespace weft::app {
 
@@ -14,9 +14,9 @@ namespace weft::app {
 enum class Winner : uint8_t { none, config_file, state };
 
 struct DaemonOptions {
-    std::vector<size_t> cpus = {0};
-    bool pin = true;
-    std::vector<std::string> rpc_addresses;  // paths or host:port; the default when empty
+    std::string target_name = "nvmf_tgt";    // tgt_name of the RPCs
+    uint32_t max_subsystems = 1024;          // until nvmf_set_max_subsystems says otherwise
+    std::vector<std::string> rpc_addresses;  // paths or host:port
     bool has_rpc_server = true;
     std::string config_file;
     bool ignores_config_errors = false;
@@ -24,10 +24,8 @@ struct DaemonOptions {
     Winner winner = Winner::none;
     bool skips_failed_state = false;
     bool waits_for_rpc = false;
-    std::vector<std::string> log_flags;
     std::string metrics_address;             // "" for none
     std::optional<std::string> rpcs_allowed;
-    env::TimeNs spin = 200 * env::ns_per_us;
     bool prints_reference = false;           // docs/rpc.md on standard output, and leave
     bool is_demo = false;
     std::string demo_address = "127.0.0.1";
@@ -37,12 +35,10 @@ struct DaemonOptions {
 
 inline constexpr const char* default_rpc_path = "/var/tmp/spdk.sock";
 
-// What main() shall do.
-struct CommandLine {
-    std::optional<int> exit_status;  // print was done (help, version, an error): leave with this
-    DaemonOptions options;
-};
+// What the target's rooms can be made to say (-L).
+void register_log_flags();
 
-CommandLine parse_command_line(int argc, const char* const* argv);
+// Declares weftd's own options, which are in `into` once they are parsed.
+void declare_options(Options& options, DaemonOptions& into);
 
 }  // namespace weft::app

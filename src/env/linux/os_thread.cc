@@ -37,6 +37,16 @@ std::vector<size_t> cpus_for_helpers() {
     return cpus;
 }
 
+void keep_off(const std::vector<size_t>& cpus) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    for (const size_t cpu : usable_cpus()) {
+        if (std::ranges::find(cpus, cpu) == cpus.end()) CPU_SET(cpu, &set);
+    }
+    // A wish: the CPUs may have been taken from us meanwhile.
+    if (CPU_COUNT(&set) > 0) (void)sched_setaffinity(0, sizeof(set), &set);
+}
+
 int current_os_thread_id() { return gettid(); }
 
 Result<std::unique_ptr<OsThread>> OsThread::start(const ThreadOptions& options,

@@ -1,4 +1,4 @@
-#include "app/daemon/watchdog.h"
+#include "app/start/watchdog.h"
 
 #include "env/linux/service.h"
 #include "reactor/reactor.h"
