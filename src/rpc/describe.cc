@@ -144,6 +144,7 @@ std::string to_markdown(std::span<const MethodDescription> methods) {
             append_rows(page, method.params, "");
         }
         page += fmt::format("\nResult: {}\n\n", method.result);
+        if (!method.example.empty()) page += fmt::format("    weft rpc {}\n\n", method.example);
     }
     return page;
 }

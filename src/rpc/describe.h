@@ -38,6 +38,7 @@ struct MethodDescription {
     std::vector<std::string> aliases;
     std::vector<ParamDescription> params;
     std::string result;
+    std::string example;  // the words after `weft rpc`, for the page; empty: none
     bool changes_config = false;
 };
 

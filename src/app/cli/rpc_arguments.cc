@@ -135,10 +135,15 @@ Result<Json> value_of(const Argument& argument, const ParamDescription* param) {
     }
     if (argument.kind == Kind::list && !argument.value->starts_with('[')) {
         Json list = Json::array();
+        // "[u64]" of u64; of what nothing is known of, words.
+        const bool is_list = param != nullptr && param->type.starts_with('[');
+        const std::string type = is_list ? param->type.substr(1, param->type.size() - 2) : "string";
         std::string_view rest = *argument.value;
         while (!rest.empty()) {
             const size_t comma = rest.find(',');
-            list.push_back(std::string(rest.substr(0, comma)));
+            auto element = typed_value(std::string(rest.substr(0, comma)), type, argument.name);
+            if (!element) return element;
+            list.push_back(std::move(*element));
             rest = comma == std::string_view::npos ? std::string_view{} : rest.substr(comma + 1);
         }
         return list;

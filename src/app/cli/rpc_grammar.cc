@@ -18,7 +18,11 @@ constexpr Row table[] = {
     {"bdev_aio_delete", "name"},
     {"bdev_aio_rescan", "name"},
     {"bdev_examine", "-b=name"},
+    {"bdev_enable_histogram",
+     "name -e=enable! --enable=enable! --histogram=enable! -d=enable~ --disable=enable~ --no-histogram=enable~ -o=opc"},
     {"bdev_get_bdevs", "-b=name -t=timeout --timeout-ms=timeout"},
+    {"bdev_get_histogram", "name"},
+    {"bdev_get_histogram_borders", "name --borders=borders,"},
     {"bdev_get_iostat", "-c=per_channel! --names=names, -b=name"},
     {"bdev_malloc_create",
      "num_blocks@ block_size -b=name -u=uuid -p=physical_block_size -o=optimal_io_boundary -m=md_size "

@@ -18,8 +18,8 @@ namespace weft::env {
 const std::vector<size_t>& usable_cpus();
 // Those for threads that serve the calling one: when it is pinned to one CPU, the others if there are any.
 std::vector<size_t> cpus_for_helpers();
-// The calling thread, and those that it starts without saying where, run on none of `cpus` from now on; unless there are
-// no others, when nothing changes.
+// The calling thread, and those that it starts without saying where, run on none of `cpus` from now on; unless there
+// are no others, when nothing changes.
 void keep_off(const std::vector<size_t>& cpus);
 // The kernel's id of the calling thread.
 int current_os_thread_id();
