@@ -1,4 +1,7 @@
-"""Whether management is in the way of data: how long the data reactors' turns are while a thousand calls a second come."""
+"""Whether management is in the way of data: how long the data reactors' turns are while a thousand calls a second come.
+
+Compared is with the same calls to another target beside it: those who call and answer take CPU time, too, from the client
+that makes the load, and a client that comes back after a pause sends more at a time."""
 
 import os
 import threading
@@ -21,19 +24,21 @@ CALLS = [("bdev_get_bdevs", {}), ("nvmf_get_subsystems", {}), ("bdev_get_iostat"
 
 
 def turns(commands, client, arguments):
-    """Turns of the data reactor under the same load: without calls, and with a thousand a second."""
-    runs = {"weft quiet": [], "weft managed": []}
-    with targets_with_disk(commands, "weft") as targets, running(targets["weft"]):
-        target = targets["weft"]
-        for _ in range(arguments.repeat):
-            for name, figures in runs.items():
-                figures.append(_measure(target, client, arguments, is_managed=name == "weft managed"))
+    """Turns of a data reactor under the same load, with a thousand calls a second to its own target or to another."""
+    runs = {"weft alone": [], "weft beside calls": [], "weft called": []}
+    with targets_with_disk(commands, "weft", "weft other") as targets:
+        target, other = targets["weft"], targets["weft other"]
+        called = {"weft alone": None, "weft beside calls": other, "weft called": target}
+        with running(target), running(other):
+            for _ in range(arguments.repeat):
+                for name, figures in runs.items():
+                    figures.append(_measure(target, client, arguments, called[name]))
     return summary(runs)
 
 
-def _measure(target, client, arguments, is_managed):
-    manager = _Manager(target, arguments.client_cpu)
-    if is_managed:
+def _measure(target, client, arguments, called):
+    manager = _Manager(called, arguments.client_cpu)
+    if called:
         manager.start()
     try:
         before = _turns_of(target)

@@ -45,19 +45,41 @@ Json describe_pollers(const Thread::PollerList& pollers) {
     return list;
 }
 
+// What a thread says of itself, copied on its reactor in little time; it becomes JSON on the app thread.
+struct ThreadFacts {
+    const Reactor* reactor;
+    const Thread* thread;  // its name and id do not change, and it lives as long as the runtime
+    CpuSet cpus;
+    ThreadStats stats;
+    size_t active_pollers, timed_pollers, paused_pollers;
+};
+
+Task<std::vector<ThreadFacts>> look_at_threads(Runtime& runtime) {
+    constexpr size_t usual_max = 64;
+    std::vector<ThreadFacts> facts;
+    facts.reserve(usual_max);
+    co_await visit_threads(runtime, [&facts](Reactor& reactor, Thread& thread) {
+        facts.push_back({&reactor, &thread, thread.cpus(), thread.stats(), thread.active_pollers().size(),
+                         thread.timed_pollers().size(), thread.paused_pollers().size()});
+    });
+    co_return facts;
+}
+
+std::string mask_of(const CpuSet& cpus) { return cpus.count() == CpuSet::cpu_max ? "all" : cpus.to_mask(); }
+
 Task<Result<Json>> get_stats(Runtime& runtime) {
     Json threads = Json::array();
-    co_await visit_threads(runtime, [&threads](Reactor&, Thread& thread) {
-        threads.push_back({{"name", thread.name()},
-                           {"id", thread.id()},
-                           {"cpumask", thread.cpus().count() == CpuSet::cpu_max ? "all" : thread.cpus().to_mask()},
-                           {"busy", thread.stats().busy_ns},
-                           {"idle", thread.stats().idle_ns},
+    for (const ThreadFacts& facts : co_await look_at_threads(runtime)) {
+        threads.push_back({{"name", facts.thread->name()},
+                           {"id", facts.thread->id()},
+                           {"cpumask", mask_of(facts.cpus)},
+                           {"busy", facts.stats.busy_ns},
+                           {"idle", facts.stats.idle_ns},
                            {"in_interrupt", false},
-                           {"active_pollers_count", thread.active_pollers().size()},
-                           {"timed_pollers_count", thread.timed_pollers().size()},
-                           {"paused_pollers_count", thread.paused_pollers().size()}});
-    });
+                           {"active_pollers_count", facts.active_pollers},
+                           {"timed_pollers_count", facts.timed_pollers},
+                           {"paused_pollers_count", facts.paused_pollers}});
+    }
     co_return Json{{"tick_rate", env::ns_per_s}, {"threads", std::move(threads)}};
 }
 
@@ -88,24 +110,22 @@ Task<Result<Json>> get_io_channels(Runtime& runtime) {
 Task<Result<Json>> get_reactors(Runtime& runtime, int process_id) {
     Json reactors = Json::array();
     const Reactor* last = nullptr;
-    co_await visit_threads(runtime, [&](Reactor& reactor, Thread& thread) {
-        if (&reactor != last) {
-            reactors.push_back({{"lcore", reactor.cpu()},
-                                {"name", reactor.name()},
-                                {"tid", reactor.os_thread_id()},
-                                {"busy", reactor.busy_ns()},
-                                {"idle", reactor.idle_ns()},
+    for (const ThreadFacts& facts : co_await look_at_threads(runtime)) {
+        if (facts.reactor != last) {
+            last = facts.reactor;
+            reactors.push_back({{"lcore", last->cpu()},
+                                {"name", last->name()},
+                                {"tid", last->os_thread_id()},
+                                {"busy", last->busy_ns()},
+                                {"idle", last->idle_ns()},
                                 {"in_interrupt", false},
                                 {"lw_threads", Json::array()}});
-            last = &reactor;
         }
-        const ThreadStats& stats = thread.stats();
-        reactors.back()["lw_threads"].push_back(
-            {{"name", thread.name()},
-             {"id", thread.id()},
-             {"cpumask", thread.cpus().count() == CpuSet::cpu_max ? "all" : thread.cpus().to_mask()},
-             {"elapsed", stats.busy_ns + stats.idle_ns}});
-    });
+        reactors.back()["lw_threads"].push_back({{"name", facts.thread->name()},
+                                                 {"id", facts.thread->id()},
+                                                 {"cpumask", mask_of(facts.cpus)},
+                                                 {"elapsed", facts.stats.busy_ns + facts.stats.idle_ns}});
+    }
     for (Json& reactor : reactors) {
         const int cpu = reactor["lcore"];
         if (cpu < 0) continue;  // the control reactor is on any of them
