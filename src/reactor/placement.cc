@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/assert.h"
 #include "reactor/runtime.h"
 
 namespace weft {
@@ -122,6 +123,7 @@ Task<Result<void>> Placement::move_now(Thread& thread, Reactor& to) {
         co_return fail(Errc::busy, fmt::format("thread {} waits for a file for longer than a second", thread.name()));
     }
     co_await resume_on(from.first_thread());
+    WEFT_ASSERT(!is_bound(thread));
     std::unique_ptr<Thread> owned = from.detach_thread(thread);
     co_await resume_on(to.first_thread());
     to.adopt_thread(std::move(owned));

@@ -15,7 +15,7 @@ using nvme_host::Controller;
 using nvme_host::Io;
 
 constexpr uint32_t block_bytes = 4096;
-constexpr uint64_t block_count = 512;
+constexpr uint64_t block_count = 3 * 40 * 12;
 constexpr size_t reactor_count = 3;
 
 // Moves threads at random until told to stop.
@@ -132,7 +132,7 @@ TEST_P(Moves, LoseNothing) {
         co_await r.export_device("disk", options);
     }(rig, seed % 2 == 0, block_bytes * block_count));
     Mover mover(rig);
-    rig.run_on_host(0, work(rig, 12, 40));
+    rig.run_on_host(0, work(rig, 40, 20));
     mover.stop = true;
     while (!mover.is_stopped) rig.run_for(env::ns_per_ms);
     rig.run_for(env::ns_per_s);
