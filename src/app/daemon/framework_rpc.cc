@@ -82,33 +82,41 @@ Task<Result<Json>> kill_instance(Daemon& daemon, KillParams params) {
 
 void add_framework_methods(rpc::Registry& registry, Daemon& daemon) {
     registry.add<rpc::NoParams>({.name = "spdk_get_version",
+                                 .role = rpc::Role::read,
                                  .text = "Name and version of the program",
                                  .states = rpc::States::any,
                                  .aliases = {"get_spdk_version"},
                                  .result = "object"},
                                 [](rpc::NoParams) -> Task<Result<Json>> { co_return version(); });
-    registry.add<rpc::NoParams>(
-        {.name = "framework_start_init", .text = "Starts the modules (with --wait-for-rpc)", .states = rpc::startup},
-        [&daemon](rpc::NoParams) -> Task<Result<Json>> {
-            WEFT_CO_TRY(co_await daemon.start_framework());
-            co_return Json(true);
-        });
-    registry.add<rpc::NoParams>(
-        {.name = "framework_wait_init", .text = "Answers when the modules have started", .states = rpc::States::any},
-        [&daemon](rpc::NoParams) -> Task<Result<Json>> {
-            WEFT_CO_TRY(co_await daemon.wait_for_framework());
-            co_return Json(true);
-        });
-    registry.add<rpc::NoParams>(
-        {.name = "framework_get_subsystems", .text = "The modules, in the order of their start", .result = "array"},
-        [&daemon](rpc::NoParams) -> Task<Result<Json>> {
-            Json list = Json::array();
-            for (const Module& module : daemon.modules().all()) {
-                list.push_back({{"subsystem", module.name}, {"depends_on", module.depends_on}});
-            }
-            co_return list;
-        });
+    registry.add<rpc::NoParams>({.name = "framework_start_init",
+                                 .role = rpc::Role::admin,
+                                 .text = "Starts the modules (with --wait-for-rpc)",
+                                 .states = rpc::startup},
+                                [&daemon](rpc::NoParams) -> Task<Result<Json>> {
+                                    WEFT_CO_TRY(co_await daemon.start_framework());
+                                    co_return Json(true);
+                                });
+    registry.add<rpc::NoParams>({.name = "framework_wait_init",
+                                 .role = rpc::Role::read,
+                                 .text = "Answers when the modules have started",
+                                 .states = rpc::States::any},
+                                [&daemon](rpc::NoParams) -> Task<Result<Json>> {
+                                    WEFT_CO_TRY(co_await daemon.wait_for_framework());
+                                    co_return Json(true);
+                                });
+    registry.add<rpc::NoParams>({.name = "framework_get_subsystems",
+                                 .role = rpc::Role::read,
+                                 .text = "The modules, in the order of their start",
+                                 .result = "array"},
+                                [&daemon](rpc::NoParams) -> Task<Result<Json>> {
+                                    Json list = Json::array();
+                                    for (const Module& module : daemon.modules().all()) {
+                                        list.push_back({{"subsystem", module.name}, {"depends_on", module.depends_on}});
+                                    }
+                                    co_return list;
+                                });
     registry.add<ConfigParams>({.name = "framework_get_config",
+                                .role = rpc::Role::read,
                                 .text = "The calls that make a module's configuration again",
                                 .result = "array"},
                                [&daemon](ConfigParams params) -> Task<Result<Json>> {
@@ -121,13 +129,18 @@ void add_framework_methods(rpc::Registry& registry, Daemon& daemon) {
                                    co_return fail(Errc::invalid_argument,
                                                   fmt::format("Subsystem '{}' not found", params.name.substr(0, 64)));
                                });
-    registry.add<SchedulerParams>(
-        {.name = "framework_set_scheduler", .text = "Chooses how threads are placed", .states = rpc::States::any},
-        [](SchedulerParams params) -> Task<Result<Json>> {
-            if (params.name != "static") co_return fail(Errc::invalid_argument, "name: there is one scheduler, static");
-            co_return Json(true);
-        });
+    registry.add<SchedulerParams>({.name = "framework_set_scheduler",
+                                   .role = rpc::Role::admin,
+                                   .text = "Chooses how threads are placed",
+                                   .states = rpc::States::any},
+                                  [](SchedulerParams params) -> Task<Result<Json>> {
+                                      if (params.name != "static")
+                                          co_return fail(Errc::invalid_argument,
+                                                         "name: there is one scheduler, static");
+                                      co_return Json(true);
+                                  });
     registry.add<rpc::NoParams>({.name = "framework_get_scheduler",
+                                 .role = rpc::Role::read,
                                  .text = "How threads are placed",
                                  .states = rpc::States::any,
                                  .result = "object"},
@@ -137,7 +150,7 @@ void add_framework_methods(rpc::Registry& registry, Daemon& daemon) {
                                                    {"isolated_core_mask", "0"},
                                                    {"scheduling_core", 0}};
                                 });
-    registry.add<KillParams>({.name = "spdk_kill_instance", .text = "Stops the program"},
+    registry.add<KillParams>({.name = "spdk_kill_instance", .role = rpc::Role::admin, .text = "Stops the program"},
                              [&daemon](KillParams params) { return kill_instance(daemon, params); });
 }
 

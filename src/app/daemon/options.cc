@@ -100,9 +100,11 @@ struct Texts {
 void declare(CLI::App& app, DaemonOptions& options, Texts& texts) {
     app.add_option("-m,--cpumask", texts.mask, "CPUs to run reactors on: a hexadecimal mask (0x3) or a list ([0,2-3])");
     app.add_option("--lcores", texts.lcores, "The same as a list without brackets (0,2-3)");
-    app.add_option("-r,--rpc-socket", options.rpc_addresses,
-                   std::string("Where to listen for JSON-RPC: a path, or address:port; may be repeated (default ") +
-                       default_rpc_path + ")");
+    app.add_option(
+        "-r,--rpc-socket", options.rpc_addresses,
+        std::string("Where to listen for JSON-RPC: a path, a loopback address:port, or tls://address:port; may be "
+                    "repeated (default ") +
+            default_rpc_path + ")");
     app.add_option("-c,--config,--json", texts.config, "JSON configuration to load at start");
     app.add_flag("--json-ignore-init-errors", options.ignores_config_errors, "Go on when an entry of it fails");
     CLI::Option* const state =
@@ -123,6 +125,7 @@ void declare(CLI::App& app, DaemonOptions& options, Texts& texts) {
     app.add_flag("--no-rpc-server", [&options](int64_t) { options.has_rpc_server = false; }, "Open no RPC socket");
     app.add_option("--rpcs-allowed", options.rpcs_allowed,
                    "Comma-separated methods that may be called; others are hidden");
+    declare_remote_options(app, options.remote);
     app.add_option("-L,--logflag", options.log_flags,
                    "Let a component talk: " + log_flag_names() + "; may be repeated");
     app.add_option("--log-format", texts.log_format, "text, or json: one JSON object a line")

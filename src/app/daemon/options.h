@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "app/daemon/remote_options.h"
 #include "base/result.h"
 #include "env/clock.h"
 
@@ -18,6 +19,7 @@ struct DaemonOptions {
     bool pin = true;
     std::vector<std::string> rpc_addresses;  // paths or host:port; the default when empty
     bool has_rpc_server = true;
+    RemoteOptions remote;
     std::string config_file;
     bool ignores_config_errors = false;
     std::string state_folder;  // empty: nothing is kept
