@@ -165,6 +165,44 @@ TEST_P(TlsServerTimeTest, WhoDoesNotFinishTheHandshakeIsCut) {
     EXPECT_LT(took, 14 * env::ns_per_s);
 }
 
+// Half a request, and then the end: said so, it is answered; cut, it is not, since nobody knows whether there was more.
+TEST_P(TlsServerTest, AnEndThatNobodySaidIsNone) {
+    listen();
+    const auto context =
+        TlsContext::make(TlsContext::Side::client, authority.files(authority.issue({.common_name = "bob"})),
+                         rig.environment().clock().wall());
+    for (const bool is_said : {true, false}) {
+        TestClient& raw = connect_plain();
+        net::TlsCore core(**context, rig.environment().clock().wall(), "target");
+        std::string answer;
+        const auto talk = [&] {
+            core.feed(bytes_of(std::string_view(raw.received)));
+            raw.received.clear();
+            core.handshake();
+            std::array<std::byte, 1000> piece;
+            while (const size_t count = core.read(piece)) answer += text_of(Bytes(piece).first(count));
+            raw.send(core.take_output());
+            raw.pump();
+        };
+        ASSERT_TRUE(rig.run_until([&] {
+            talk();
+            return core.state() == net::TlsCore::State::open && raw.has_sent_all();
+        }));
+        core.write(R"({"jsonrpc":"2.0","id":1,"meth)");
+        if (is_said) core.end();
+        talk();
+        ASSERT_TRUE(raw.has_sent_all());
+        raw.end_sending();
+        ASSERT_TRUE(rig.run_until([&] {
+            talk();
+            return raw.is_ended;
+        }));
+        talk();  // what came together with the end
+        EXPECT_EQ(answer.find("-32700") != std::string::npos, is_said) << answer;
+        EXPECT_EQ(answer.empty(), !is_said);
+    }
+}
+
 TEST_P(TlsServerTest, StrangersMakeRoomForThoseWhoAreKnown) {
     listen(4);
     for (int count = 0; count < 12; ++count) connect_plain();
