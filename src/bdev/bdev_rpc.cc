@@ -151,11 +151,13 @@ Task<Result<Json>> remove_by_rpc(Registry& devices, std::string name, bool (*is_
 
 void add_bdev_methods(rpc::Registry& methods, Registry& devices, BdevOptions& options) {
     methods.add<GetBdevs>({.name = "bdev_get_bdevs",
+                           .role = rpc::Role::read,
                            .text = "Lists bdevs, in the order of their creation",
                            .aliases = {"get_bdevs"},
                            .result = "[object]: name, aliases, product_name, block_size, num_blocks, uuid, …"},
                           [&devices](GetBdevs params) { return get_bdevs(devices, std::move(params)); });
     methods.add<BdevOptions>({.name = "bdev_set_options",
+                              .role = rpc::Role::operate,
                               .text = "Takes SPDK's options of the block layer",
                               .states = rpc::startup,
                               .aliases = {"set_bdev_options"},
@@ -164,14 +166,18 @@ void add_bdev_methods(rpc::Registry& methods, Registry& devices, BdevOptions& op
                                  options = params;
                                  co_return Json(true);
                              });
-    methods.add<DeleteBdev>(
-        {.name = "delete_bdev", .text = "Deprecated: removes a bdev of whatever kind", .changes_config = true},
-        [&devices](DeleteBdev params) { return delete_bdev(devices, std::move(params.name)); });
-    methods.add<Examine>({.name = "bdev_examine", .text = "Does nothing: no bdev is found on another one"},
-                         [](Examine) -> Task<Result<Json>> { co_return Json(true); });
-    methods.add<rpc::NoParams>(
-        {.name = "bdev_wait_for_examine", .text = "Does nothing: bdevs are there when their creation answers"},
-        [](rpc::NoParams) -> Task<Result<Json>> { co_return Json(true); });
+    methods.add<DeleteBdev>({.name = "delete_bdev",
+                             .role = rpc::Role::operate,
+                             .text = "Deprecated: removes a bdev of whatever kind",
+                             .changes_config = true},
+                            [&devices](DeleteBdev params) { return delete_bdev(devices, std::move(params.name)); });
+    methods.add<Examine>(
+        {.name = "bdev_examine", .role = rpc::Role::operate, .text = "Does nothing: no bdev is found on another one"},
+        [](Examine) -> Task<Result<Json>> { co_return Json(true); });
+    methods.add<rpc::NoParams>({.name = "bdev_wait_for_examine",
+                                .role = rpc::Role::read,
+                                .text = "Does nothing: bdevs are there when their creation answers"},
+                               [](rpc::NoParams) -> Task<Result<Json>> { co_return Json(true); });
 }
 
 }  // namespace weft::bdev

@@ -132,14 +132,19 @@ Json histogram_entry(const Device& device) {
 
 void add_histogram_methods(rpc::Registry& methods, Registry& devices) {
     methods.add<EnableHistogram>(
-        {.name = histogram_kind, .text = "Counts the latencies of a bdev exactly, or stops to", .changes_config = true},
+        {.name = histogram_kind,
+         .role = rpc::Role::operate,
+         .text = "Counts the latencies of a bdev exactly, or stops to",
+         .changes_config = true},
         [&devices](EnableHistogram params) { return enable_histogram(devices, std::move(params)); });
     methods.add<GetHistogram>(
         {.name = "bdev_get_histogram",
+         .role = rpc::Role::read,
          .text = "The latencies that were counted, of all channels",
          .result = "object: histogram (base64 of 64-bit counts, little-endian), granularity, min_range, …"},
         [&devices](GetHistogram params) { return get_histogram(devices, std::move(params)); });
     methods.add<GetBorders>({.name = "bdev_get_histogram_borders",
+                             .role = rpc::Role::read,
                              .text = "How many latencies were at most as long as each border, and how many there are",
                              .result = "object: borders_count"},
                             [&devices](GetBorders params) { return get_borders(devices, std::move(params)); });

@@ -174,13 +174,15 @@ Task<Result<Json>> reset_iostat(Registry& devices, ResetIostat params) {
 
 void add_iostat_methods(rpc::Registry& methods, Registry& devices) {
     methods.add<GetIostat>({.name = "bdev_get_iostat",
+                            .role = rpc::Role::read,
                             .text = "Figures of bdevs since their creation, or since they were set back",
                             .aliases = {"get_bdevs_iostat"},
                             .result = "object: tick_rate, ticks, and bdevs or channels with their figures",
                             .codes = {.invalid_argument = -EINVAL}},
                            [&devices](GetIostat params) { return get_iostat(devices, std::move(params)); });
-    methods.add<ResetIostat>({.name = "bdev_reset_iostat", .text = "Sets figures of bdevs back"},
-                             [&devices](ResetIostat params) { return reset_iostat(devices, std::move(params)); });
+    methods.add<ResetIostat>(
+        {.name = "bdev_reset_iostat", .role = rpc::Role::operate, .text = "Sets figures of bdevs back"},
+        [&devices](ResetIostat params) { return reset_iostat(devices, std::move(params)); });
 }
 
 }  // namespace weft::bdev

@@ -20,6 +20,7 @@ struct OpenOptions {
     bool read_only = false;
     bool direct = false;     // O_DIRECT: buffers, offsets and lengths aligned to alignment_bytes
     bool create = false;     // make it, mode 0600, if it is not there
+    bool append = false;     // every write goes to the end, whatever its offset; refused for a symbolic link
     bool exclusive = false;  // locked against a second user (OFD lock; O_EXCL for a block device): busy
 };
 
@@ -111,6 +112,9 @@ public:
     virtual Result<std::unique_ptr<File>> open(const std::string& path, const OpenOptions& options) = 0;
     // The contents, refused above `size_max` bytes.
     virtual Result<std::string> read_all(const std::string& path, size_t size_max) = 0;
+    // The same of a file that holds a secret. Errors: permission_denied when others than its owner and its group may
+    // read it, or others than its owner write it; invalid_argument when it is no regular file.
+    virtual Result<std::string> read_secret(const std::string& path, size_t size_max) = 0;
     // Replaces the file as a whole: temporary file, fsync, rename, fsync of the folder.
     virtual Result<void> write_atomically(const std::string& path, std::string_view contents) = 0;
     virtual Result<void> remove(const std::string& path) = 0;

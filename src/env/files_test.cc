@@ -92,6 +92,18 @@ TEST_P(FilesTest, WritesDurablyWhereItIsTold) {
     EXPECT_FALSE((*reader)->write_durably(0, "x"));
 }
 
+TEST_P(FilesTest, AppendsWhateverTheOffset) {
+    const std::string path = world_.path("file");
+    ASSERT_TRUE(files_.write_atomically(path, "one"));
+    auto file = files_.open(path, {.create = true, .append = true});
+    ASSERT_TRUE(file) << file.error().message;
+    auto other = files_.open(path, {.create = true, .append = true});
+    ASSERT_TRUE(other);
+    ASSERT_TRUE((*file)->write_durably(0, "two"));
+    ASSERT_TRUE((*other)->write_durably(1, "three"));
+    EXPECT_EQ(files_.read_all(path, 100), "onetwothree");
+}
+
 TEST_P(FilesTest, ARenamedFileTakesThePlaceOfAnother) {
     ASSERT_TRUE(files_.write_atomically(world_.path("a"), "one"));
     ASSERT_TRUE(files_.write_atomically(world_.path("b"), "two"));
@@ -104,6 +116,29 @@ TEST_P(FilesTest, ARenamedFileTakesThePlaceOfAnother) {
 INSTANTIATE_TEST_SUITE_P(Worlds, FilesTest, testing::Values(WorldKind{}, WorldKind{.seed = 1}), name_of_world);
 
 class LinuxFilesTest : public FilesTest {};
+
+TEST_P(LinuxFilesTest, AppendsToNoSymbolicLink) {
+    const std::string path = world_.path("file");
+    ASSERT_TRUE(files_.write_atomically(path, "one"));
+    ASSERT_EQ(symlink(path.c_str(), world_.path("link").c_str()), 0);
+    EXPECT_EQ(code_of(files_.open(world_.path("link"), {.create = true, .append = true})), Errc::invalid_argument);
+}
+
+TEST_P(LinuxFilesTest, ASecretIsReadOnlyIfItIsKeptFromOthers) {
+    const std::string path = world_.path("key");
+    ASSERT_TRUE(files_.write_atomically(path, "secret"));
+    for (const mode_t mode : {0600U, 0400U, 0640U}) {
+        ASSERT_EQ(chmod(path.c_str(), mode), 0);
+        EXPECT_EQ(files_.read_secret(path, 100), "secret") << mode;
+    }
+    for (const mode_t mode : {0644U, 0602U, 0660U, 0601U}) {
+        ASSERT_EQ(chmod(path.c_str(), mode), 0);
+        EXPECT_EQ(code_of(files_.read_secret(path, 100)), Errc::permission_denied) << mode;
+    }
+    EXPECT_EQ(code_of(files_.read_secret(world_.path("none"), 100)), Errc::not_found);
+    ASSERT_EQ(mkfifo(world_.path("pipe").c_str(), 0600), 0);
+    EXPECT_EQ(code_of(files_.read_secret(world_.path("pipe"), 100)), Errc::invalid_argument);
+}
 
 TEST_P(LinuxFilesTest, RefusesWhatIsNeitherFileNorBlockDevice) {
     EXPECT_EQ(code_of(files_.open(world_.path(""), {})), Errc::invalid_argument);

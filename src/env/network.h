@@ -61,6 +61,12 @@ struct SocketOptions {
     uint32_t user_timeout_ms = 0;         // TCP_USER_TIMEOUT; 0 leaves the system's
 };
 
+// A process at the other end, as it was when it connected.
+struct PeerProcess {
+    uint32_t user = 0;  // effective
+    uint32_t process = 0;
+};
+
 // A connected (or connecting) stream.
 class Stream : public Pollable {
 public:
@@ -79,8 +85,8 @@ public:
     virtual Result<void> configure(const SocketOptions& options) = 0;
     [[nodiscard]] virtual Address local_address() const = 0;
     [[nodiscard]] virtual Address peer_address() const = 0;
-    // Effective user of the peer of a unix_path stream, if the system tells.
-    [[nodiscard]] virtual std::optional<uint32_t> peer_user() const { return std::nullopt; }
+    // Who the peer of a unix_path stream is, if the system tells.
+    [[nodiscard]] virtual std::optional<PeerProcess> peer_process() const { return std::nullopt; }
 };
 
 class Listener : public Pollable {

@@ -12,32 +12,15 @@
 
 #include "base/bytes.h"
 #include "env/network.h"
+#include "net/channel.h"
 #include "reactor/event_source.h"
 #include "reactor/thread.h"
 #include "reactor/timer.h"
 
 namespace weft::net {
 
-class ConnectionUser {
-public:
-    ConnectionUser() = default;
-    ConnectionUser(const ConnectionUser&) = delete;
-    ConnectionUser& operator=(const ConnectionUser&) = delete;
-    virtual ~ConnectionUser() = default;
-
-    // `bytes` die when it returns.
-    virtual void on_received(Bytes bytes) = 0;
-    // The peer sends no more. It may still read.
-    virtual void on_end() = 0;
-    // Some of the queue was sent.
-    virtual void on_sent() {}
-    // The last call, exactly once unless the connection is destroyed first: closed, or lost. May destroy the
-    // connection.
-    virtual void on_closed() = 0;
-};
-
 // Lives on the thread it was made on; may be destroyed in on_closed(), or outside of the user's other functions.
-class Connection final : public EventSource {
+class Connection final : public EventSource, public Channel {
 public:
     static constexpr size_t receive_bytes_per_turn = size_t{64} << 10;
     static constexpr size_t discard_bytes_max = size_t{4} << 20;
@@ -46,23 +29,15 @@ public:
     Connection(Thread& thread, std::unique_ptr<env::Stream> stream, ConnectionUser& user);
     ~Connection() override;
 
-    // Begins to receive. Errors: of watching; the connection is then of no use.
-    Result<void> start();
-
-    // Queues `bytes`; dropped when the connection is closing.
-    void send(std::string bytes);
-    [[nodiscard]] size_t unsent_bytes() const { return unsent_bytes_; }
-
-    void pause_receiving() { receiving_ = false; }
-    void resume_receiving();
-    [[nodiscard]] bool is_receiving() const { return receiving_; }
-
-    // No more is received; on_closed() follows when the queue is sent.
-    void close_when_sent();
-    // on_closed() follows; what is queued is lost.
-    void close();
-
-    [[nodiscard]] env::Stream& stream() { return *stream_; }
+    Result<void> start() override;
+    void send(std::string bytes) override;
+    [[nodiscard]] size_t unsent_bytes() const override { return unsent_bytes_; }
+    void pause_receiving() override { receiving_ = false; }
+    void resume_receiving() override;
+    [[nodiscard]] bool is_receiving() const override { return receiving_; }
+    void close_when_sent() override;
+    void close() override;
+    [[nodiscard]] env::Stream& stream() override { return *stream_; }
 
 private:
     enum class State : uint8_t {

@@ -132,6 +132,7 @@ Task<Result<Json>> get_qpairs(Target& target, uint32_t subsystem_id) {
 
 void add_subsystem_query_methods(rpc::Registry& registry, TargetHolder& holder) {
     registry.add<Query>({.name = "nvmf_get_subsystems",
+                         .role = rpc::Role::read,
                          .text = "The subsystems, by NQN",
                          .result = "array",
                          .codes = refused_as_invalid},
@@ -149,6 +150,7 @@ void add_subsystem_query_methods(rpc::Registry& registry, TargetHolder& holder) 
                             co_return list;
                         });
     registry.add<OneSubsystem>({.name = "nvmf_subsystem_get_controllers",
+                                .role = rpc::Role::read,
                                 .text = "The controllers of a subsystem",
                                 .result = "array",
                                 .codes = refused_as_invalid},
@@ -158,6 +160,7 @@ void add_subsystem_query_methods(rpc::Registry& registry, TargetHolder& holder) 
                                    co_return co_await get_controllers(*holder.target, (*subsystem)->identity().id);
                                });
     registry.add<OneSubsystem>({.name = "nvmf_subsystem_get_qpairs",
+                                .role = rpc::Role::read,
                                 .text = "The queue pairs of a subsystem",
                                 .result = "array",
                                 .codes = refused_as_invalid},
@@ -167,6 +170,7 @@ void add_subsystem_query_methods(rpc::Registry& registry, TargetHolder& holder) 
                                    co_return co_await get_qpairs(*holder.target, (*subsystem)->identity().id);
                                });
     registry.add<OneSubsystem>({.name = "nvmf_subsystem_get_listeners",
+                                .role = rpc::Role::read,
                                 .text = "Where a subsystem can be reached",
                                 .result = "array",
                                 .codes = refused_as_invalid},

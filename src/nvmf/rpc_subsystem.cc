@@ -263,12 +263,14 @@ Task<Result<Json>> change_host(const TargetHolder& holder, HostParams params, bo
 void add_subsystem_methods(rpc::Registry& registry, TargetHolder& holder) {
     registry.add<CreateSubsystem>(
         {.name = "nvmf_create_subsystem",
+         .role = rpc::Role::operate,
          .text = "Makes an empty subsystem",
          .aliases = {"nvmf_subsystem_create"},
          .codes = refused_as_internal,
          .changes_config = true},
         [&holder](CreateSubsystem params) { return create_subsystem(holder, std::move(params)); });
     registry.add<SubsystemName>({.name = "nvmf_delete_subsystem",
+                                 .role = rpc::Role::operate,
                                  .text = "Ends a subsystem's controllers and removes it",
                                  .aliases = {"delete_nvmf_subsystem"},
                                  .codes = refused_as_invalid,
@@ -284,12 +286,14 @@ void add_subsystem_methods(rpc::Registry& registry, TargetHolder& holder) {
                                     co_return Json(true);
                                 });
     registry.add<AddNamespace>({.name = "nvmf_subsystem_add_ns",
+                                .role = rpc::Role::operate,
                                 .text = "Exposes a block device as a namespace",
                                 .result = "u32: the namespace's id",
                                 .codes = refused_as_invalid,
                                 .changes_config = true},
                                [&holder](AddNamespace params) { return add_namespace(holder, std::move(params)); });
     registry.add<RemoveNamespace>({.name = "nvmf_subsystem_remove_ns",
+                                   .role = rpc::Role::operate,
                                    .text = "Takes a namespace away; the device stays",
                                    .codes = refused_as_invalid,
                                    .changes_config = true},
@@ -300,27 +304,32 @@ void add_subsystem_methods(rpc::Registry& registry, TargetHolder& holder) {
                                       co_return Json(true);
                                   });
     registry.add<ListenerParams>({.name = "nvmf_subsystem_add_listener",
+                                  .role = rpc::Role::operate,
                                   .text = "Lets hosts reach a subsystem at an address",
                                   .codes = refused_as_invalid,
                                   .changes_config = true},
                                  [&holder](ListenerParams params) { return add_listener(holder, std::move(params)); });
     registry.add<ListenerParams>(
         {.name = "nvmf_subsystem_remove_listener",
+         .role = rpc::Role::operate,
          .text = "Ends that, and the controllers that came that way",
          .codes = refused_as_invalid,
          .changes_config = true},
         [&holder](ListenerParams params) { return remove_listener(holder, std::move(params)); });
     registry.add<HostParams>({.name = "nvmf_subsystem_add_host",
+                              .role = rpc::Role::operate,
                               .text = "Allows a host",
                               .codes = refused_as_internal,
                               .changes_config = true},
                              [&holder](HostParams params) { return change_host(holder, std::move(params), true); });
     registry.add<HostParams>({.name = "nvmf_subsystem_remove_host",
+                              .role = rpc::Role::operate,
                               .text = "Forbids a host and ends its controllers",
                               .codes = refused_as_internal,
                               .changes_config = true},
                              [&holder](HostParams params) { return change_host(holder, std::move(params), false); });
     registry.add<AllowAnyHost>({.name = "nvmf_subsystem_allow_any_host",
+                                .role = rpc::Role::operate,
                                 .text = "Whether any host may use a subsystem",
                                 .codes = refused_as_internal,
                                 .changes_config = true},

@@ -132,6 +132,7 @@ Task<Result<Json>> get_buffer_stats(Target& target) {
 
 void add_target_methods(rpc::Registry& registry, TargetHolder& holder) {
     registry.add<TargetName>({.name = "nvmf_get_stats",
+                              .role = rpc::Role::read,
                               .text = "Counters of each poll group",
                               .result = "object",
                               .codes = refused_as_internal},
@@ -140,13 +141,15 @@ void add_target_methods(rpc::Registry& registry, TargetHolder& holder) {
                                  if (!target) co_return std::unexpected(std::move(target).error());
                                  co_return co_await get_stats(**target);
                              });
-    registry.add<rpc::NoParams>({.name = "nvmf_get_targets", .text = "Names of the targets", .result = "array"},
-                                [&holder](rpc::NoParams) -> Task<Result<Json>> {
-                                    Json names = Json::array();
-                                    if (holder.target != nullptr) names.push_back(holder.target->name());
-                                    co_return names;
-                                });
+    registry.add<rpc::NoParams>(
+        {.name = "nvmf_get_targets", .role = rpc::Role::read, .text = "Names of the targets", .result = "array"},
+        [&holder](rpc::NoParams) -> Task<Result<Json>> {
+            Json names = Json::array();
+            if (holder.target != nullptr) names.push_back(holder.target->name());
+            co_return names;
+        });
     registry.add<SetMaxSubsystems>({.name = "nvmf_set_max_subsystems",
+                                    .role = rpc::Role::operate,
                                     .text = "How many subsystems a target may have",
                                     .states = rpc::startup,
                                     .changes_config = true},
@@ -157,6 +160,7 @@ void add_target_methods(rpc::Registry& registry, TargetHolder& holder) {
                                        co_return Json(true);
                                    });
     registry.add<SetRetryDelays>({.name = "nvmf_set_crdt",
+                                  .role = rpc::Role::operate,
                                   .text = "What controllers tell of when to retry",
                                   .states = rpc::startup,
                                   .changes_config = true},
@@ -167,18 +171,23 @@ void add_target_methods(rpc::Registry& registry, TargetHolder& holder) {
                                      co_return Json(true);
                                  });
     registry.add<SetConfig>({.name = "nvmf_set_config",
+                             .role = rpc::Role::operate,
                              .text = "Options of the target; those that would do something else than now are refused",
                              .states = rpc::startup},
                             [](SetConfig params) { return set_config(std::move(params)); });
-    registry.add<IobufOptions>(
-        {.name = "iobuf_set_options", .text = "Accepted for the field's files", .states = rpc::startup},
-        [](IobufOptions) -> Task<Result<Json>> { co_return Json(true); });
-    registry.add<rpc::NoParams>(
-        {.name = "iobuf_get_stats", .text = "How requests got their data buffers", .result = "array"},
-        [&holder](rpc::NoParams) -> Task<Result<Json>> {
-            if (holder.target == nullptr) co_return Json::array();
-            co_return co_await get_buffer_stats(*holder.target);
-        });
+    registry.add<IobufOptions>({.name = "iobuf_set_options",
+                                .role = rpc::Role::operate,
+                                .text = "Accepted for the field's files",
+                                .states = rpc::startup},
+                               [](IobufOptions) -> Task<Result<Json>> { co_return Json(true); });
+    registry.add<rpc::NoParams>({.name = "iobuf_get_stats",
+                                 .role = rpc::Role::read,
+                                 .text = "How requests got their data buffers",
+                                 .result = "array"},
+                                [&holder](rpc::NoParams) -> Task<Result<Json>> {
+                                    if (holder.target == nullptr) co_return Json::array();
+                                    co_return co_await get_buffer_stats(*holder.target);
+                                });
 }
 
 }  // namespace weft::nvmf

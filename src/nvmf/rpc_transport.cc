@@ -170,6 +170,7 @@ struct GetTransports {
 
 void add_transport_methods(rpc::Registry& registry, TargetHolder& holder) {
     registry.add<CreateTransport>({.name = "nvmf_create_transport",
+                                   .role = rpc::Role::operate,
                                    .text = "Starts a transport on every poll group",
                                    .codes = refused_as_internal,
                                    .changes_config = true},
@@ -183,21 +184,25 @@ void add_transport_methods(rpc::Registry& registry, TargetHolder& holder) {
                                       WEFT_CO_TRY(co_await (*target)->create_transport(std::move(*options)));
                                       co_return Json(true);
                                   });
-    registry.add<GetTransports>(
-        {.name = "nvmf_get_transports", .text = "The transports and their effective options", .result = "array"},
-        [&holder](GetTransports params) -> Task<Result<Json>> {
-            auto target = target_of(holder, params.tgt_name);
-            if (!target) co_return std::unexpected(std::move(target).error());
-            Json list = Json::array();
-            for (const auto& transport : (*target)->transports()) {
-                if (params.trtype && !equal_ignoring_case(*params.trtype, transport->name())) continue;
-                list.push_back(to_json(transport->options()));
-            }
-            if (params.trtype && list.empty()) {
-                co_return fail(Errc::no_such_device, fmt::format("there is no transport {}", *params.trtype));
-            }
-            co_return list;
-        });
+    registry.add<GetTransports>({.name = "nvmf_get_transports",
+                                 .role = rpc::Role::read,
+                                 .text = "The transports and their effective options",
+                                 .result = "array"},
+                                [&holder](GetTransports params) -> Task<Result<Json>> {
+                                    auto target = target_of(holder, params.tgt_name);
+                                    if (!target) co_return std::unexpected(std::move(target).error());
+                                    Json list = Json::array();
+                                    for (const auto& transport : (*target)->transports()) {
+                                        if (params.trtype && !equal_ignoring_case(*params.trtype, transport->name()))
+                                            continue;
+                                        list.push_back(to_json(transport->options()));
+                                    }
+                                    if (params.trtype && list.empty()) {
+                                        co_return fail(Errc::no_such_device,
+                                                       fmt::format("there is no transport {}", *params.trtype));
+                                    }
+                                    co_return list;
+                                });
 }
 
 // nvmf_get_transports has the field's shape; here is all that was set.

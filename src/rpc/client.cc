@@ -30,22 +30,42 @@ struct Client::Pending {
 Task<Result<std::unique_ptr<Client>>> Client::connect(env::Address address, env::TimeNs timeout) {
     auto stream = co_await net::connect(std::move(address), {}, timeout);
     if (!stream) co_return std::unexpected(std::move(stream).error());
-    std::unique_ptr<Client> client(new Client(std::move(*stream)));
-    WEFT_CO_TRY(client->connection_.start());
+    std::unique_ptr<Client> client(new Client());
+    client->channel_ = std::make_unique<net::Connection>(Thread::current(), std::move(*stream), client->user());
+    WEFT_CO_TRY(client->channel_->start());
     co_return client;
 }
 
-Client::Client(std::unique_ptr<env::Stream> stream)
-    : connection_(Thread::current(), std::move(stream), *this), splitter_(large_json_limits.size_bytes_max, 64) {}
+Task<Result<std::unique_ptr<Client>>> Client::connect(env::Address address, const net::TlsContext& context,
+                                                      std::string name, env::TimeNs timeout) {
+    auto stream = co_await net::connect(std::move(address), {}, timeout);
+    if (!stream) co_return std::unexpected(std::move(stream).error());
+    std::unique_ptr<Client> client(new Client());
+    client->channel_ = std::make_unique<net::TlsConnection>(Thread::current(), std::move(*stream), client->user(),
+                                                            context, client->handshakes_, name);
+    WEFT_CO_TRY(client->channel_->start());
+    while (!client->channel_->is_ready() && client->connected_) co_await client->changed_.wait();
+    if (client->connected_) co_return client;
+    co_await client->handshakes_.close();
+    co_return std::unexpected(client->failure());
+}
+
+Client::Client() : splitter_(large_json_limits.size_bytes_max, 64) {}
 
 Client::~Client() { WEFT_ASSERT(pending_.empty()); }
 
+// Why there is no connection any more.
+Error Client::failure() const {
+    const Error* const failure = channel_->failure();
+    return failure != nullptr ? *failure : Error{Errc::connection_lost, "the connection was lost"};
+}
+
 Task<Response> Client::request(std::string method, Json params, env::TimeNs timeout) {
-    if (!connected_) co_return fail(Errc::connection_lost, "the connection is closed");
+    if (!connected_) co_return std::unexpected(failure());
     const uint64_t id = next_id_++;
     Json request = {{"jsonrpc", "2.0"}, {"id", id}, {"method", std::move(method)}};
     if (!params.is_null()) request["params"] = std::move(params);
-    connection_.send(dump_json(request) + "\n");
+    channel_->send(dump_json(request) + "\n");
 
     Pending pending(Thread::current());
     pending_.emplace(id, &pending);
@@ -69,7 +89,7 @@ void Client::on_received(Bytes bytes) {
         if (text && !text->has_value()) return;
         if (!text) {
             fail_all(std::move(text).error());
-            connection_.close();
+            channel_->close();
             return;
         }
         take_reply(**text);
@@ -80,7 +100,7 @@ void Client::take_reply(const std::string& text) {
     auto reply = parse_json(text, large_json_limits);
     if (!reply || !reply->is_object()) {
         fail_all(reply ? Error{Errc::protocol_error, "the answer is not an object"} : std::move(reply).error());
-        connection_.close();
+        channel_->close();
         return;
     }
     const auto id = reply->find("id");
@@ -112,9 +132,12 @@ void Client::fail_all(const Error& error) {
 
 void Client::on_end() {
     fail_all({Errc::connection_lost, "the server closed the connection"});
-    connection_.close();
+    channel_->close();
 }
 
-void Client::on_closed() { fail_all({Errc::connection_lost, "the connection was lost"}); }
+void Client::on_closed() {
+    fail_all(failure());
+    changed_.wake_all();
+}
 
 }  // namespace weft::rpc

@@ -106,11 +106,8 @@ Json json_of(const MethodDescription& method) {
     Json states = Json::array();
     if (includes(method.states, startup)) states.push_back("startup");
     if (includes(method.states, runtime)) states.push_back("runtime");
-    return {{"name", method.name},
-            {"text", method.text},
-            {"states", std::move(states)},
-            {"aliases", method.aliases},
-            {"params", json_of(method.params)},
+    return {{"name", method.name},         {"role", to_string(method.role)}, {"text", method.text},
+            {"states", std::move(states)}, {"aliases", method.aliases},      {"params", json_of(method.params)},
             {"result", method.result}};
 }
 
@@ -134,8 +131,8 @@ std::string to_help(const MethodDescription& method) {
 std::string to_markdown(std::span<const MethodDescription> methods) {
     std::string page;
     for (const MethodDescription& method : methods) {
-        page +=
-            fmt::format("## `{}`\n\n{} Callable {}.\n", method.name, sentence(method.text), states_text(method.states));
+        page += fmt::format("## `{}`\n\n{} Callable {}; role {}.\n", method.name, sentence(method.text),
+                            states_text(method.states), to_string(method.role));
         if (!method.aliases.empty()) page += fmt::format("Earlier names: `{}`.\n", fmt::join(method.aliases, "`, `"));
         if (method.params.empty()) {
             page += "\nNo parameters.\n";

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "rpc/params.h"
+#include "rpc/role.h"
 
 namespace weft::rpc {
 
@@ -33,6 +34,7 @@ struct ParamDescription {
 
 struct MethodDescription {
     std::string name;
+    Role role = Role::admin;
     std::string text;
     States states = States::any;
     std::vector<std::string> aliases;

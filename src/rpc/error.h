@@ -14,6 +14,7 @@ namespace weft::rpc {
 // JSON-RPC 2.0, section 5.1; wrong_state is SPDK's. Everything else is a negative errno.
 namespace code {
 inline constexpr int wrong_state = -1;
+inline constexpr int no_role = -1;  // EPERM
 inline constexpr int parse_error = -32700;
 inline constexpr int invalid_request = -32600;
 inline constexpr int method_not_found = -32601;

@@ -89,11 +89,11 @@ Request read_request(Json value) {
     return request;
 }
 
-Task<Response> perform(Registry& registry, Request& request) {
+Task<Response> perform(Registry& registry, Request& request, const Caller& who) {
     if (request.refusal) co_return std::unexpected(std::move(*request.refusal));
     // Parameters have names here: an array could only be empty.
     if (request.params.is_array() && request.params.empty()) request.params = nullptr;
-    co_return co_await registry.call(std::move(request.method), std::move(request.params));
+    co_return co_await registry.call(std::move(request.method), std::move(request.params), CallOf::client, who);
 }
 
 std::string too_large(Json id) {
@@ -142,19 +142,19 @@ private:
     Gate running_;
 };
 
-Task<void> answer_member(Registry& registry, Json value, BatchReplies& batch, size_t at) {
+Task<void> answer_member(Registry& registry, Json value, BatchReplies& batch, size_t at, const Caller& who) {
     Request request = read_request(std::move(value));
-    Response response = co_await perform(registry, request);
+    Response response = co_await perform(registry, request, who);
     std::string text;
     if (!request.is_notification) text = dump_json(make_reply(std::move(request.id), std::move(response)));
     batch.done(at, std::move(text));
 }
 
-Task<std::string> answer_batch(Registry& registry, Json requests, size_t reply_bytes_max) {
+Task<std::string> answer_batch(Registry& registry, Json requests, size_t reply_bytes_max, const Caller& who) {
     if (requests.empty()) co_return to_text(make_reply(nullptr, std::unexpected(invalid_request("an empty batch"))));
     BatchReplies replies(requests.size(), reply_bytes_max);
     for (size_t at = 0; at < requests.size(); ++at) {
-        spawn(answer_member(registry, std::move(requests[at]), replies, at));
+        spawn(answer_member(registry, std::move(requests[at]), replies, at, who));
     }
     co_await replies.all_done();
     co_return replies.is_too_large() ? too_large(nullptr) : replies.joined();
@@ -179,16 +179,16 @@ Answer answer_to_garbage(const std::string& reason) {
             .close = true};
 }
 
-Task<Answer> answer(Registry& registry, std::string text, size_t reply_bytes_max) {
+Task<Answer> answer(Registry& registry, std::string text, size_t reply_bytes_max, const Caller& who) {
     auto document = parse_json_document(text, {.size_bytes_max = text.size()});
     text = std::string();  // a call may take long
     if (!document) co_return answer_to_garbage(document.error().message);
     if (document->fault) co_return Answer{.text = answer_to_fault(std::move(*document))};
     if (document->value.is_array()) {
-        co_return Answer{.text = co_await answer_batch(registry, std::move(document->value), reply_bytes_max)};
+        co_return Answer{.text = co_await answer_batch(registry, std::move(document->value), reply_bytes_max, who)};
     }
     Request request = read_request(std::move(document->value));
-    Response response = co_await perform(registry, request);
+    Response response = co_await perform(registry, request, who);
     if (request.is_notification) co_return Answer{};
     Answer single{.text = to_text(make_reply(request.id, std::move(response)))};
     if (single.text.size() > reply_bytes_max) single.text = too_large(std::move(request.id));

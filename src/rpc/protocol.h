@@ -16,8 +16,8 @@ struct Answer {
 };
 
 // Answers the text of one value: a call, or a batch, whose calls run at the same time and are answered in one array.
-// An answer larger than `reply_bytes_max` becomes an error.
-Task<Answer> answer(Registry& registry, std::string text, size_t reply_bytes_max);
+// An answer larger than `reply_bytes_max` becomes an error. `who` lives until the task ends.
+Task<Answer> answer(Registry& registry, std::string text, size_t reply_bytes_max, const Caller& who = own_program);
 
 // The answer to what is no JSON at all.
 Answer answer_to_garbage(const std::string& reason);

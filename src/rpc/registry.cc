@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "rpc/audit_log.h"
 #include "rpc/json.h"
 #include "rpc/server.h"
 #include "rpc/spelling.h"
@@ -49,20 +50,46 @@ bool Registry::is_allowed(std::string_view name) const {
     return at != aliases_.end() && allowed_->contains(at->second.method->spec.name);
 }
 
-RpcError Registry::not_found(std::string_view name) const {
+Registry::Method* Registry::visible(std::string_view name, Role role) const {
+    Method* const method = is_allowed(name) ? find(name) : nullptr;
+    return method != nullptr && role >= method->spec.role ? method : nullptr;
+}
+
+// The same words for what there is not and for what the caller may not know of.
+RpcError Registry::not_found(std::string_view name, Role role) const {
     std::vector<std::string_view> known;
     for (const auto& [known_name, method] : methods_) {
-        if (is_allowed(known_name)) known.push_back(known_name);
+        if (visible(known_name, role) != nullptr) known.push_back(known_name);
     }
     const std::string_view near = nearest_spelling(name, known);
     std::string message = fmt::format("Method not found: {}", log::quoted(name, 128));
     if (!near.empty()) message += fmt::format("; did you mean {}?", near);
+    if (role != Role::admin) {
+        message += fmt::format("; rpc_get_methods lists what your role, {}, may call", to_string(role));
+    }
     return {code::method_not_found, std::move(message)};
 }
 
-Task<Response> Registry::call(std::string method_name, Json params, CallOf caller) {
-    Method* method = caller != CallOf::client || is_allowed(method_name) ? find(method_name) : nullptr;
-    if (method == nullptr) co_return std::unexpected(not_found(method_name));
+Task<Response> Registry::call(std::string method_name, Json params, CallOf caller, const Caller& who) {
+    const bool is_client = caller == CallOf::client;
+    Method* const method = is_client ? visible(method_name, who.role) : find(method_name);
+    Response response = co_await perform(method_name, method, params, caller, who);
+    if (is_client && audit_ != nullptr && (method == nullptr || method->spec.role != Role::read)) {
+        audit_->note(who, method == nullptr ? method_name : method->spec.name, params,
+                     response ? 0 : response.error().code);
+    }
+    co_return response;
+}
+
+Task<Response> Registry::perform(std::string_view method_name, Method* method, const Json& params, CallOf caller,
+                                 const Caller& who) {
+    if (caller == CallOf::client && who.role == Role::none) {
+        co_return fail_code(code::no_role,
+                            fmt::format("{} has no role here: whoever runs the target must list it in the "
+                                        "file of --rpc-roles",
+                                        who.name.empty() ? "this certificate" : log::quoted(who.name)));
+    }
+    if (method == nullptr) co_return std::unexpected(not_found(method_name, who.role));
 
     if (const auto alias = aliases_.find(method_name); alias != aliases_.end() && !alias->second.warned) {
         alias->second.warned = true;
@@ -79,7 +106,8 @@ Task<Response> Registry::call(std::string method_name, Json params, CallOf calle
     WEFT_INFOLOG(rpc_flag, "{} called", method->spec.name);
     ++calls_running_;
     const bool is_kept = method->spec.changes_config && keeper_ != nullptr && caller != CallOf::change;
-    Task<Response> task = is_kept ? keeper_->change(method->spec.name, method->call(params)) : method->call(params);
+    Task<Response> task =
+        is_kept ? keeper_->change(method->spec.name, method->call(params, who)) : method->call(params, who);
     Response response = co_await task;
     --calls_running_;
     if (!response) {
@@ -94,11 +122,12 @@ void Registry::set_state(States state) {
     state_ = state;
 }
 
-std::vector<MethodDescription> Registry::descriptions() const {
+std::vector<MethodDescription> Registry::descriptions(Role role) const {
     std::vector<MethodDescription> list;
     for (const auto& [name, method] : methods_) {
-        if (!is_allowed(name)) continue;
+        if (visible(name, role) == nullptr) continue;
         list.push_back({.name = name,
+                        .role = method->spec.role,
                         .text = method->spec.text,
                         .states = method->spec.states,
                         .aliases = method->spec.aliases,
@@ -128,9 +157,9 @@ struct GetMethods {
     }
 };
 
-Task<Result<Json>> get_methods(const Registry& registry, GetMethods params) {
+Task<Result<Json>> get_methods(const Registry& registry, GetMethods params, Role role) {
     std::set<std::string> names;
-    for (const MethodDescription& method : registry.descriptions()) {
+    for (const MethodDescription& method : registry.descriptions(role)) {
         if (params.current && !includes(method.states, registry.state())) continue;
         names.insert(method.name);
         if (params.include_aliases) names.insert(method.aliases.begin(), method.aliases.end());
@@ -147,9 +176,9 @@ struct DescribeMethods {
     }
 };
 
-Task<Result<Json>> describe_methods(const Registry& registry, DescribeMethods params) {
+Task<Result<Json>> describe_methods(const Registry& registry, DescribeMethods params, Role role) {
     Json list = Json::array();
-    for (const MethodDescription& method : registry.descriptions()) {
+    for (const MethodDescription& method : registry.descriptions(role)) {
         const bool is_wanted = !params.method || method.name == *params.method ||
                                std::ranges::find(method.aliases, *params.method) != method.aliases.end();
         if (is_wanted) list.push_back(json_of(method));
@@ -163,18 +192,22 @@ void register_log_flags() { log::register_flag(rpc_flag); }
 
 void add_rpc_methods(Registry& registry) {
     register_log_flags();
-    registry.add<GetMethods>({.name = "rpc_get_methods",
-                              .text = "Lists the methods that can be called",
-                              .states = startup | runtime,
-                              .aliases = {"get_rpc_methods"},
-                              .result = "[string]: names, sorted"},
-                             [&registry](GetMethods params) { return get_methods(registry, params); });
-    registry.add<DescribeMethods>(
-        {.name = "weft_describe_methods",
-         .text = "What methods are for, take and answer: for help and for tools",
+    registry.add<GetMethods>(
+        {.name = "rpc_get_methods",
+         .role = Role::read,
+         .text = "Lists the methods that can be called",
          .states = startup | runtime,
-         .result = "[object]: name, text, states, aliases, params, result"},
-        [&registry](DescribeMethods params) { return describe_methods(registry, std::move(params)); });
+         .aliases = {"get_rpc_methods"},
+         .result = "[string]: names, sorted"},
+        [&registry](GetMethods params, const Caller& who) { return get_methods(registry, params, who.role); });
+    registry.add<DescribeMethods>({.name = "weft_describe_methods",
+                                   .role = Role::read,
+                                   .text = "What methods are for, take and answer: for help and for tools",
+                                   .states = startup | runtime,
+                                   .result = "[object]: name, role, text, states, aliases, params, result"},
+                                  [&registry](DescribeMethods params, const Caller& who) {
+                                      return describe_methods(registry, std::move(params), who.role);
+                                  });
 }
 
 }  // namespace weft::rpc

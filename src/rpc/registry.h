@@ -30,6 +30,7 @@
 
 #include "base/result.h"
 #include "reactor/task.h"
+#include "rpc/caller.h"
 #include "rpc/describe.h"
 #include "rpc/error.h"
 #include "rpc/json.h"
@@ -39,6 +40,7 @@ namespace weft::rpc {
 
 struct MethodSpec {
     std::string name;
+    Role role = Role::admin;  // the least that may call it; what nobody thought about is the administrator's
     std::string text;
     States states = runtime;
     std::vector<std::string> aliases;  // earlier names: taken, with one warning in the log each
@@ -67,6 +69,8 @@ enum class CallOf : uint8_t {
     change,  // one of many that make up a change, which is kept as a whole
 };
 
+class AuditLog;
+
 class Registry {
 public:
     Registry();
@@ -81,8 +85,14 @@ public:
     template <class P>
     void add(MethodSpec spec, std::move_only_function<Task<Response>(P&&)> handler);
 
-    // Never fails otherwise than by its Response.
-    Task<Response> call(std::string method, Json params, CallOf caller = CallOf::client);
+    // A handler that answers each caller differently. The caller lives until the task ends.
+    template <class P>
+    void add(MethodSpec spec, std::move_only_function<Task<Result<Json>>(P&&, const Caller&)> handler);
+
+    // Never fails otherwise than by its Response. `who` counts for clients only, and outlives the task: a method that
+    // its role may not call is one that there is not.
+    Task<Response> call(std::string method, Json params, CallOf caller = CallOf::client,
+                        const Caller& who = own_program);
     // How many have not ended.
     [[nodiscard]] uint32_t calls_running() const { return calls_running_; }
 
@@ -96,24 +106,33 @@ public:
     // Changes of the configuration run through `keeper` from now on, which lives longer; nullptr: as other calls.
     void set_keeper(ConfigKeeper* keeper) { keeper_ = keeper; }
 
-    // By name. The allow list counts.
-    [[nodiscard]] std::vector<MethodDescription> descriptions() const;
+    // Calls of clients that do more than ask, and those that are refused, are noted there from now on; nullptr:
+    // nowhere.
+    void set_audit(AuditLog* audit) { audit_ = audit; }
+
+    // By name. The allow list counts, and what `role` may call.
+    [[nodiscard]] std::vector<MethodDescription> descriptions(Role role = Role::admin) const;
     // When `method`, or what it is an alias of, may be called; nullopt: there is no such method. The allow list does
     // not count.
     [[nodiscard]] std::optional<States> states_of(std::string_view method) const;
 
 private:
-    using Call = std::move_only_function<Task<Response>(const Json& params)>;
+    using Call = std::move_only_function<Task<Response>(const Json& params, const Caller& who)>;
     struct Method;
 
     void insert(MethodSpec spec, const Type& params, Call call);
     [[nodiscard]] Method* find(std::string_view name) const;
     [[nodiscard]] bool is_allowed(std::string_view name) const;
-    [[nodiscard]] RpcError not_found(std::string_view name) const;
+    // The method, if a client of that role may know of it.
+    [[nodiscard]] Method* visible(std::string_view name, Role role) const;
+    [[nodiscard]] RpcError not_found(std::string_view name, Role role) const;
+    // `method` is null when there is none that may be called.
+    Task<Response> perform(std::string_view name, Method* method, const Json& params, CallOf caller, const Caller& who);
 
     States state_ = States::startup;
     uint32_t calls_running_ = 0;
     ConfigKeeper* keeper_ = nullptr;
+    AuditLog* audit_ = nullptr;
     std::map<std::string, std::unique_ptr<Method>, std::less<>> methods_;
     struct Alias {
         Method* method = nullptr;
@@ -129,11 +148,11 @@ void add_rpc_methods(Registry& registry);
 namespace registry_detail {
 
 // Decodes, calls, and keeps the parameters until the handler is done. R is Result<Json> or Response.
-template <class P, class R>
-Task<Response> invoke(std::move_only_function<Task<R>(P&&)>& handler, const Json& json, Codes codes) {
+template <class R, class P, class Handler, class... More>
+Task<Response> invoke(Handler& handler, const Json& json, Codes codes, More&... more) {
     P params{};
     if (auto done = decode(type_of<P>(), json, &params); !done) co_return std::unexpected(std::move(done).error());
-    R result = co_await handler(std::move(params));
+    R result = co_await handler(std::move(params), more...);
     if constexpr (std::is_same_v<R, Response>) {
         co_return result;
     } else {
@@ -147,15 +166,25 @@ Task<Response> invoke(std::move_only_function<Task<R>(P&&)>& handler, const Json
 template <class P>
 void Registry::add(MethodSpec spec, std::move_only_function<Task<Result<Json>>(P&&)> handler) {
     const Codes codes = spec.codes;
-    insert(std::move(spec), type_of<P>(), [handler = std::move(handler), codes](const Json& json) mutable {
-        return registry_detail::invoke<P, Result<Json>>(handler, json, codes);
-    });
+    insert(std::move(spec), type_of<P>(),
+           [handler = std::move(handler), codes](const Json& json, const Caller&) mutable {
+               return registry_detail::invoke<Result<Json>, P>(handler, json, codes);
+           });
+}
+
+template <class P>
+void Registry::add(MethodSpec spec, std::move_only_function<Task<Result<Json>>(P&&, const Caller&)> handler) {
+    const Codes codes = spec.codes;
+    insert(std::move(spec), type_of<P>(),
+           [handler = std::move(handler), codes](const Json& json, const Caller& who) mutable {
+               return registry_detail::invoke<Result<Json>, P>(handler, json, codes, who);
+           });
 }
 
 template <class P>
 void Registry::add(MethodSpec spec, std::move_only_function<Task<Response>(P&&)> handler) {
-    insert(std::move(spec), type_of<P>(), [handler = std::move(handler)](const Json& json) mutable {
-        return registry_detail::invoke<P, Response>(handler, json, {});
+    insert(std::move(spec), type_of<P>(), [handler = std::move(handler)](const Json& json, const Caller&) mutable {
+        return registry_detail::invoke<Response, P>(handler, json, {});
     });
 }
 

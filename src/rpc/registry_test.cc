@@ -1,5 +1,6 @@
 #include "rpc/registry.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "base/log.h"
@@ -88,7 +89,7 @@ TEST_F(RegistryTest, DescribesMethodsToClients) {
     const Response echo = call("weft_describe_methods", R"({"method":"old_echo"})");
     ASSERT_TRUE(echo);
     EXPECT_EQ(dump_json(*echo),
-              R"([{"name":"echo","text":"Gives back what it gets","states":["startup","runtime"],)"
+              R"([{"name":"echo","role":"admin","text":"Gives back what it gets","states":["startup","runtime"],)"
               R"("aliases":["old_echo"],"params":[{"name":"value","type":"json","required":true,"text":"Anything"}],)"
               R"("result":"the value"}])");
     Response listener = call("weft_describe_methods", R"({"method":"nvmf_subsystem_add_listener"})");
@@ -125,15 +126,14 @@ Parameters:
 Result: true
 )");
     const std::string page = to_markdown(all);
-    EXPECT_NE(page.find("## `bdev_raid_create`\n\nJoins devices. Callable after framework_start_init.\n"),
+    EXPECT_NE(page.find("## `bdev_raid_create`\n\nJoins devices. Callable after framework_start_init; role admin.\n"),
               std::string::npos);
     EXPECT_NE(page.find("| `addresses[].trtype` | string | yes |  | Transport |\n"), std::string::npos);
     EXPECT_NE(page.find("| `states` | [enum] |  | `[]` | A set (one of optimized, "), std::string::npos);
     EXPECT_NE(page.find("| `physical_block_size` | u32 |  | `512` | Bytes written at once |\n"), std::string::npos);
-    EXPECT_NE(
-        page.find(
-            "## `scheduler_set_options`\n\nSets options. Callable before framework_start_init.\n\nNo parameters.\n"),
-        std::string::npos);
+    EXPECT_NE(page.find("## `scheduler_set_options`\n\nSets options. Callable before framework_start_init; role "
+                        "admin.\n\nNo parameters.\n"),
+              std::string::npos);
 }
 
 TEST_F(RegistryTest, AnswersWithTheCodesOfTheMethod) {
@@ -147,6 +147,42 @@ TEST_F(RegistryTest, AnswersWithTheCodesOfTheMethod) {
     EXPECT_EQ(call("invalid"), Response(fail_code(-22, "no")));
     EXPECT_EQ(call("absent"), Response(fail_code(code::internal_error, "no")));
     EXPECT_EQ(call("absent", R"({"x":1})").error().code, code::invalid_params);
+}
+
+TEST_F(RegistryTest, WhatARoleMayNotCallIsNotThere) {
+    for (const Role role : {Role::read, Role::operate, Role::admin}) {
+        registry.add<NoParams>({.name = fmt::format("{}_it", to_string(role)), .role = role, .aliases = {}},
+                               [](NoParams) -> Task<Result<Json>> { co_return Json(true); });
+    }
+    registry.set_state(runtime);
+    const auto as = [this](Role role, std::string method) {
+        const Caller who{.role = role, .name = "CN=alice", .address = {}};
+        return run_now(registry.call(std::move(method), Json(), CallOf::client, who));
+    };
+    EXPECT_TRUE(as(Role::read, "read_it"));
+    EXPECT_TRUE(as(Role::operate, "read_it"));
+    EXPECT_TRUE(as(Role::operate, "operate_it"));
+    EXPECT_TRUE(as(Role::admin, "admin_it"));
+    // What is forbidden and what is not there are the same to the caller, neighbours included.
+    const auto text = [](std::string_view name, std::string_view near, std::string_view role) {
+        return fmt::format("Method not found: {}{}; rpc_get_methods lists what your role, {}, may call", name, near,
+                           role);
+    };
+    EXPECT_EQ(as(Role::read, "operate_it").error(), RpcError(-32601, text("operate_it", "", "read")));
+    EXPECT_EQ(as(Role::read, "operate_at").error(), RpcError(-32601, text("operate_at", "", "read")));
+    EXPECT_EQ(as(Role::operate, "operate_at").error(),
+              RpcError(-32601, text("operate_at", "; did you mean operate_it?", "operate")));
+    EXPECT_EQ(as(Role::read, "rpc_get_methods"), Response(Json{"read_it", "rpc_get_methods", "weft_describe_methods"}));
+    EXPECT_EQ(as(Role::operate, "weft_describe_methods")->size(), 4U);
+    for (const char* method : {"read_it", "admin_it", "no_such"}) {
+        EXPECT_EQ(as(Role::none, method).error(),
+                  RpcError(-1,
+                           "CN=alice has no role here: whoever runs the target must list it in the file of "
+                           "--rpc-roles"));
+    }
+    // A configuration file is the administrator's, whoever is said to call.
+    const Caller nobody{.role = Role::none, .name = {}, .address = {}};
+    EXPECT_TRUE(run_now(registry.call("admin_it", Json(), CallOf::file, nobody)));
 }
 
 TEST(RegistryDeathTest, RefusesANameTwice) {

@@ -54,7 +54,7 @@ Task<Result<std::unique_ptr<Server>>> Server::listen(Registry& registry, ServerO
         }
         server->lock_ = std::move(*opened);
     }
-    if (!is_loopback(address)) {
+    if (server->options_.admission == nullptr && !is_loopback(address)) {
         WEFT_WARNLOG("RPC on {}: anybody who can reach this address controls the target", env::to_string(address));
     }
     auto acceptor = net::Acceptor::listen(
@@ -78,7 +78,16 @@ void Server::on_accepted(std::unique_ptr<env::Stream> stream) {
         return;
     }
     sessions_.push_back(std::move(session));
-    if (sessions_.size() >= options_.connections_max) acceptor_->pause();
+    if (sessions_.size() >= options_.connections_max && !close_a_stranger()) acceptor_->pause();
+}
+
+// Who has not proved who it is must not keep those out who can. It dies in its on_closed(); until then there is one
+// more than there should be.
+bool Server::close_a_stranger() {
+    const auto stranger = std::ranges::find_if(sessions_, [](const auto& session) { return session->is_stranger(); });
+    if (stranger == sessions_.end()) return false;
+    (*stranger)->close();
+    return true;
 }
 
 // The last thing that a session does: it dies here.

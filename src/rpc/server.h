@@ -14,13 +14,15 @@
 #include "env/environment.h"
 #include "net/acceptor.h"
 #include "reactor/task.h"
+#include "rpc/caller.h"
 
 namespace weft::rpc {
 
 struct ServerOptions {
     env::Address address;
+    Admission* admission = nullptr;  // null: whoever connects is the administrator, as is right for paths and loopback
     uint32_t connections_max = 64;  // then new ones wait in the kernel's backlog
-    uint32_t calls_max = 64;        // of one connection at a time; a batch counts as one
+    uint32_t calls_max = 64;  // of one connection at a time; a batch counts as one
     size_t request_bytes_max = size_t{1} << 20;
     size_t reply_bytes_max = size_t{32} << 20;
     size_t unsent_bytes_max = size_t{8} << 20;  // of one connection, then it is not read
@@ -75,6 +77,7 @@ private:
 
     void on_accepted(std::unique_ptr<env::Stream> stream);
     void on_session_closed(Session& session);
+    bool close_a_stranger();
     void note_change();
     Task<void> remove_files();
 

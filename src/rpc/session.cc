@@ -1,5 +1,10 @@
 #include "rpc/session.h"
 
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "net/connection.h"
+
 namespace weft::rpc {
 
 SessionCall::SessionCall(Server& of_server, Session& of_session) : server(&of_server), session(&of_session) {
@@ -15,9 +20,30 @@ SessionCall::~SessionCall() {
     }
 }
 
+namespace {
+
+// Of a path the system tells who it is, of a TCP port only where it is.
+Caller local_caller(env::Stream& stream) {
+    Caller caller{.role = Role::admin, .name = {}, .address = env::to_string(stream.peer_address())};
+    if (const auto peer = stream.peer_process()) {
+        caller.name = fmt::format("uid {}, pid {}", peer->user, peer->process);
+        caller.address = env::to_string(stream.local_address());
+    }
+    return caller;
+}
+
+std::unique_ptr<net::Channel> open_channel(Admission* admission, Thread& thread, std::unique_ptr<env::Stream> stream,
+                                           net::ConnectionUser& user) {
+    if (admission != nullptr) return admission->open(thread, std::move(stream), user);
+    return std::make_unique<net::Connection>(thread, std::move(stream), user);
+}
+
+}  // namespace
+
 Session::Session(Server& server, std::unique_ptr<env::Stream> stream)
     : server_(server),
-      connection_(server.thread_, std::move(stream), *this),
+      channel_(open_channel(server.options_.admission, server.thread_, std::move(stream), *this)),
+      local_(server.options_.admission == nullptr ? local_caller(channel_->stream()) : Caller{.role = Role::none}),
       splitter_(server.options_.request_bytes_max),
       again_(server.thread_, [](void* self) { static_cast<Session*>(self)->take_requests(); }, this) {}
 
@@ -26,8 +52,7 @@ Session::~Session() {
 }
 
 bool Session::has_room() const {
-    return calls_.size() < server_.options_.calls_max &&
-           connection_.unsent_bytes() <= server_.options_.unsent_bytes_max;
+    return calls_.size() < server_.options_.calls_max && channel_->unsent_bytes() <= server_.options_.unsent_bytes_max;
 }
 
 void Session::on_received(Bytes bytes) {
@@ -61,28 +86,48 @@ void Session::take_requests() {
             if (splitter_.is_inside_value()) deliver(answer_to_garbage("it ends in the middle"));
             ending_ = true;
         }
-        if (!connection_.is_receiving()) connection_.resume_receiving();
+        if (!channel_->is_receiving()) channel_->resume_receiving();
         return end_when_answered();
     }
     // While it ends we receive on, and throw away, to notice when the client has gone.
     if (ending_) {
-        if (!connection_.is_receiving()) connection_.resume_receiving();
+        if (!channel_->is_receiving()) channel_->resume_receiving();
     } else {
-        connection_.pause_receiving();
+        channel_->pause_receiving();
     }
     end_when_answered();
+}
+
+// Asked for each call: what a client may do can change while it is connected.
+Caller Session::caller() const {
+    const Admission* const admission = server_.options_.admission;
+    return admission == nullptr ? local_ : admission->caller_of(*channel_);
+}
+
+void Session::close() {
+    is_closed_ = true;
+    channel_->close();
+}
+
+void Session::on_closed() {
+    if (const Error* const failure = channel_->failure()) {
+        WEFT_WARNLOG("RPC client {}: {}", env::to_string(channel_->stream().peer_address()), failure->message);
+    }
+    server_.on_session_closed(*this);
 }
 
 void Session::begin(std::string text) {
     spawn([](Server& server, Session& session, std::string request) -> Task<void> {
         SessionCall call(server, session);
-        Answer answer = co_await rpc::answer(server.registry_, std::move(request), server.options_.reply_bytes_max);
+        const Caller who = session.caller();
+        Answer answer =
+            co_await rpc::answer(server.registry_, std::move(request), server.options_.reply_bytes_max, who);
         if (call.session != nullptr) call.session->deliver(std::move(answer));
     }(server_, *this, std::move(text)));
 }
 
 void Session::deliver(Answer answer) {
-    connection_.send(std::move(answer.text));
+    channel_->send(std::move(answer.text));
     if (answer.close) ending_ = true;
     // Not from here: the call that is answered still counts, and this may be below take_requests().
     again_.start_after(0);
@@ -94,7 +139,7 @@ void Session::end() {
 }
 
 void Session::end_when_answered() {
-    if (ending_ && calls_.empty()) connection_.close_when_sent();
+    if (ending_ && calls_.empty()) channel_->close_when_sent();
 }
 
 }  // namespace weft::rpc

@@ -1,7 +1,7 @@
 // One client of a Server. Private to rpc/server.cc and rpc/session.cc.
 #pragma once
 
-#include "net/connection.h"
+#include "net/channel.h"
 #include "rpc/json_splitter.h"
 #include "rpc/protocol.h"
 #include "rpc/registry.h"
@@ -16,9 +16,12 @@ public:
     Session(Server& server, std::unique_ptr<env::Stream> stream);
     ~Session() override;
 
-    Result<void> start() { return connection_.start(); }
+    Result<void> start() { return channel_->start(); }
     // Takes no more requests; the connection ends when those it took are answered.
     void end();
+    // Has not proved yet who it is.
+    [[nodiscard]] bool is_stranger() const { return !channel_->is_ready() && !is_closed_; }
+    void close();
 
 private:
     friend struct SessionCall;
@@ -26,21 +29,24 @@ private:
     void on_received(Bytes bytes) override;
     void on_end() override;
     void on_sent() override { take_requests(); }
-    void on_closed() override { server_.on_session_closed(*this); }
+    void on_closed() override;
 
     [[nodiscard]] bool has_room() const;
     void take_requests();
     void begin(std::string text);
+    [[nodiscard]] Caller caller() const;
     void deliver(Answer answer);
     void end_when_answered();
 
     Server& server_;
-    net::Connection connection_;
+    const std::unique_ptr<net::Channel> channel_;
+    const Caller local_;  // of a server without admission
     JsonSplitter splitter_;
     IntrusiveList<SessionCall, &SessionCall::session_link> calls_;
     Timer again_;  // there are requests left that a turn had no time for
     bool peer_ended_ = false;
     bool ending_ = false;
+    bool is_closed_ = false;
 };
 
 }  // namespace weft::rpc

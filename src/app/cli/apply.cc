@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "app/cli/rpc_address.h"
+#include "app/cli/rpc_connect.h"
 #include "app/cli/session.h"
 #include "app/cli/subcommand.h"
 #include "rpc/client.h"
@@ -41,8 +42,9 @@ public:
         sub_ = app.add_subcommand("apply", "Make the configuration of a running weftd what a file says");
         sub_->add_option("FILE", file_, "The configuration, in the form that save_config prints")->required();
         sub_->add_flag("--dry-run", is_dry_run_, "Only show the differences; exit status 2 when there are some");
-        sub_->add_option("-s,--socket", socket_, "Socket of the server: a path, or ADDRESS:PORT")
+        sub_->add_option("-s,--socket", socket_, "Socket of the server: a path, ADDRESS:PORT, or tls://ADDRESS:PORT")
             ->capture_default_str();
+        declare_tls_options(*sub_, tls_);
         sub_->add_option("-t,--timeout", timeout_s_, "Seconds to wait for the answer")
             ->check(CLI::PositiveNumber)
             ->capture_default_str();
@@ -63,8 +65,8 @@ private:
     }
 
     Task<int> execute(env::Files& files) {
-        auto address = parse_rpc_address(socket_);
-        if (!address) co_return report(address.error().message);
+        auto server = co_await RpcServer::find(socket_, tls_, parse_rpc_address);
+        if (!server) co_return report(server.error().message);
         auto text = co_await offload([this, &files] { return files.read_all(file_, file_bytes_max); });
         if (!text) co_return report(text.error().message);
         Json params{{"config", std::move(*text)}, {"dry_run", is_dry_run_}};
@@ -75,7 +77,7 @@ private:
             params = {{"filename", path}, {"dry_run", is_dry_run_}};
         }
         const auto timeout = static_cast<env::TimeNs>(timeout_s_ * 1e9);
-        auto client = co_await rpc::Client::connect(*address, timeout);
+        auto client = co_await server->connect(timeout);
         if (!client)
             co_return report(fmt::format("{} (is weftd running? -s names its socket)", client.error().message));
         const rpc::Response answer = co_await (*client)->request("weft_apply_config", std::move(params), timeout);
@@ -102,6 +104,7 @@ private:
     CLI::App* sub_ = nullptr;
     std::string file_;
     std::string socket_ = default_rpc_socket;
+    TlsOptions tls_;
     double timeout_s_ = 300;
     bool is_dry_run_ = false;
 };

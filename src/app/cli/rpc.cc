@@ -28,8 +28,10 @@ public:
 
     CLI::App* declare(CLI::App& app) override {
         sub_ = app.add_subcommand("rpc", "Call a method of a running server");
-        sub_->add_option("-s,--socket", options_.server, "Socket of the server: a path, an address, or ADDRESS:PORT")
+        sub_->add_option("-s,--socket", options_.server,
+                         "Socket of the server: a path, an address, ADDRESS:PORT, or tls://ADDRESS:PORT")
             ->capture_default_str();
+        declare_tls_options(*sub_, options_.tls);
         sub_->add_option("-p,--port", options_.port, "Its port, when -s is an address")->capture_default_str();
         sub_->add_option("-t,--timeout", options_.timeout_s, "Seconds to wait for the answer")
             ->check(number_range(0.001, 1e6))

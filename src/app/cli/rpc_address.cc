@@ -6,7 +6,10 @@
 
 namespace weft::cli {
 
-Result<env::Address> parse_rpc_address(const std::string& text) {
+Result<env::Address> parse_rpc_address(const std::string& text, uint16_t port_alone) {
+    if (port_alone != 0) {
+        if (auto bare = env::parse_ip(text, port_alone)) return bare;
+    }
     const size_t colon = text.rfind(':');
     if (text.find('/') != std::string::npos || colon == std::string::npos) {
         return env::Address{.family = env::Family::unix_path, .host = text};

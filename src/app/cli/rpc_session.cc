@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstdio>
 
+#include "app/cli/rpc_address.h"
 #include "app/cli/rpc_arguments.h"
 #include "app/cli/rpc_config.h"
 #include "app/cli/rpc_grammar.h"
@@ -29,6 +29,7 @@ void say_help_for(const Error& error, const std::string& server) {
             fmt::print(stderr, "Is weftd running, and is {} its socket? -s names another.\n", server);
             break;
         case Errc::permission_denied:
+            if (server.starts_with("tls://")) break;
             fmt::print(stderr, "The socket's file says who may use it: run this as the user that weftd runs as.\n");
             break;
         default: break;
@@ -49,32 +50,15 @@ void print_as_rpc_py(std::string_view method, const Json& result) {
 
 }  // namespace
 
-Result<env::Address> rpc_address(const RpcOptions& options) {
-    const std::string& text = options.server;
-    if (text.find('/') != std::string::npos) return env::Address{.family = env::Family::unix_path, .host = text};
-    if (auto bare = env::parse_ip(text, options.port)) return bare;
-    const size_t colon = text.rfind(':');
-    if (colon == std::string::npos) return env::Address{.family = env::Family::unix_path, .host = text};
-    uint16_t port = 0;
-    const char* const end = text.data() + text.size();
-    const auto parsed = std::from_chars(text.data() + colon + 1, end, port);
-    if (parsed.ec != std::errc{} || parsed.ptr != end) {
-        return fail(Errc::invalid_argument, fmt::format("-s '{}' is neither a path nor ADDRESS:PORT", text));
-    }
-    std::string host = text.substr(0, colon);
-    if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-    return env::parse_ip(host, port);
-}
-
 Task<Result<std::unique_ptr<RpcSession>>> RpcSession::connect(RpcOptions options) {
-    auto address = rpc_address(options);
-    if (!address) {
-        say_help_for(address.error(), options.server);
-        co_return std::unexpected(std::move(address).error());
+    auto server = co_await RpcServer::find(options.server, options.tls, parse_rpc_address, options.port);
+    if (!server) {
+        fmt::print(stderr, "weft: {}\n", server.error().message);
+        co_return std::unexpected(std::move(server).error());
     }
     const auto timeout = static_cast<env::TimeNs>(options.timeout_s * 1e9);
     for (uint32_t attempt = 0;; ++attempt) {
-        auto client = co_await rpc::Client::connect(*address, timeout);
+        auto client = co_await server->connect(timeout);
         if (client) {
             co_return std::unique_ptr<RpcSession>(new RpcSession(std::move(options), std::move(*client)));
         }

@@ -7,23 +7,21 @@
 #include <string>
 #include <vector>
 
-#include "env/address.h"
+#include "app/cli/rpc_connect.h"
 #include "rpc/client.h"
 #include "rpc/describe.h"
 
 namespace weft::cli {
 
 struct RpcOptions {
-    std::string server = "/var/tmp/spdk.sock";  // a path, an address with -p, or ADDRESS:PORT
+    std::string server = "/var/tmp/spdk.sock";  // a path, an address with -p, ADDRESS:PORT, tls://ADDRESS:PORT
     uint16_t port = 5260;                       // for a server that is an address
+    TlsOptions tls;
     double timeout_s = 60;
     uint32_t retries = 0;      // attempts to connect after the first, 0.2 s apart
     bool is_verbose = false;   // requests and answers on standard error
     bool is_rpc_py = false;    // print as the field's rpc.py does
 };
-
-// Errors: invalid_argument.
-Result<env::Address> rpc_address(const RpcOptions& options);
 
 class RpcSession {
 public:

@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "app/cli/rpc_address.h"
+#include "app/cli/rpc_connect.h"
 #include "app/cli/session.h"
 #include "app/cli/subcommand.h"
 #include "app/cli/top_screen.h"
@@ -45,8 +46,9 @@ class Top final : public Subcommand {
 public:
     CLI::App* declare(CLI::App& app) override {
         sub_ = app.add_subcommand("top", "Show what a running weftd is doing");
-        sub_->add_option("-s,--socket", socket_, "Socket of the server: a path, or ADDRESS:PORT")
+        sub_->add_option("-s,--socket", socket_, "Socket of the server: a path, ADDRESS:PORT, or tls://ADDRESS:PORT")
             ->capture_default_str();
+        declare_tls_options(*sub_, tls_);
         sub_->add_option("-d,--interval", interval_s_, "Seconds between two looks")
             ->check(CLI::Range(0.1, 3600.0))
             ->capture_default_str();
@@ -107,9 +109,9 @@ private:
     }
 
     Task<int> execute() {
-        auto address = parse_rpc_address(socket_);
-        if (!address) co_return report(address.error());
-        auto client = co_await rpc::Client::connect(*address, call_timeout);
+        auto server = co_await RpcServer::find(socket_, tls_, parse_rpc_address);
+        if (!server) co_return report(server.error());
+        auto client = co_await server->connect(call_timeout);
         if (!client) {
             fmt::print(stderr, "weft: {}\nIs weftd running, and is {} its socket? -s names another.\n",
                        client.error().message, socket_);
@@ -118,7 +120,7 @@ private:
         auto first = co_await look(**client);
         if (!first) co_return report(first.error());
         before_ = std::move(*first);
-        co_return co_await (is_batch_ ? print(**client) : draw(std::move(*client), *address));
+        co_return co_await (is_batch_ ? print(**client) : draw(std::move(*client), *server));
     }
 
     Task<int> print(rpc::Client& client) {
@@ -167,10 +169,10 @@ private:
     }
 
     // A target that goes away may come back: its last figures stay on the screen, and it is asked again.
-    Task<void> look_again(std::unique_ptr<rpc::Client>& client, env::Address address) {
+    Task<void> look_again(std::unique_ptr<rpc::Client>& client, const RpcServer& server) {
         if (client == nullptr || !client->is_connected()) {
             client.reset();
-            auto made = co_await rpc::Client::connect(std::move(address), env::ns_per_s);
+            auto made = co_await server.connect(env::ns_per_s);
             if (!made) {
                 screen_->set_trouble(made.error().message);
                 co_return;
@@ -187,7 +189,7 @@ private:
         now_ = std::move(*now);
     }
 
-    Task<int> draw(std::unique_ptr<rpc::Client> client, env::Address address) {
+    Task<int> draw(std::unique_ptr<rpc::Client> client, const RpcServer& server) {
         auto opened = env::Terminal::open();
         if (!opened) {
             co_return report({Errc::not_supported, opened.error().message + "; -b or --once print instead"});
@@ -211,13 +213,14 @@ private:
             if (std::exchange(signals.happened, false) && take_signals()) co_return exit_ok;
             if (std::exchange(keys.happened, false) && (take_keys(terminal) || keys.hung_up)) co_return exit_ok;
             if (Reactor::current().now() < next) continue;
-            if (!screen_->is_paused()) co_await look_again(client, address);
+            if (!screen_->is_paused()) co_await look_again(client, server);
             next = Reactor::current().now() + static_cast<env::TimeNs>(screen_->interval_s() * 1e9);
         }
     }
 
     CLI::App* sub_ = nullptr;
     std::string socket_ = default_rpc_socket;
+    TlsOptions tls_;
     std::string view_name_ = "namespaces";
     std::string sort_;
     std::string filter_;

@@ -67,6 +67,7 @@ const std::set<std::string> not_saved = {"accel_get_stats",
                                          "thread_get_stats",
                                          "weft_describe_methods",
                                          "weft_get_figures",
+                                         "weft_get_audit",
                                          "weft_get_state"};
 
 struct Call {

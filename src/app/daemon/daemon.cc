@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
-
 #include "app/manual/version.h"
 #include "app/observe/figures_json.h"
 #include "base/log.h"
@@ -23,35 +21,10 @@ namespace {
 constexpr env::TimeNs calls_wait_max = 10 * env::ns_per_s;
 constexpr const char* stopping_text = "the target is being stopped";
 
-// A path, or host:port.
-Result<env::Address> parse_rpc_address(const std::string& text) {
-    const size_t colon = text.rfind(':');
-    if (text.find('/') != std::string::npos || colon == std::string::npos) {
-        return env::Address{.family = env::Family::unix_path, .host = text, .port = 0};
-    }
-    std::string host = text.substr(0, colon);
-    if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-    uint16_t port = 0;
-    const char* const end = text.data() + text.size();
-    const auto parsed = std::from_chars(text.data() + colon + 1, end, port);
-    if (parsed.ec != std::errc{} || parsed.ptr != end || port == 0) {
-        return fail(Errc::invalid_argument,
-                    fmt::format("RPC address {}: the port is not a number from 1 to 65535", text));
-    }
-    auto address = env::parse_ip(host, port);
-    if (address && !(address->host.starts_with("127.") || address->host == "::1")) {
-        return fail(Errc::invalid_argument,
-                    fmt::format("RPC address {}: only loopback addresses are served, since anybody who connects is "
-                                "obeyed; use a tunnel",
-                                text));
-    }
-    return address;
-}
-
 }  // namespace
 
 Daemon::Daemon(Runtime& runtime, const DaemonOptions& options)
-    : runtime_(runtime), options_(options), scheduling_(runtime) {
+    : runtime_(runtime), options_(options), scheduling_(runtime), remote_(methods_, options.remote) {
     register_log_flags();
     holder_.max_subsystems = options_.max_subsystems;
     add_methods();
@@ -66,6 +39,7 @@ void Daemon::add_methods() {
     add_thread_methods(methods_, runtime_);
     add_log_methods(methods_);
     add_state_methods(methods_, *this);
+    add_remote_methods(methods_, remote_);
     add_notify_methods(methods_, notifications_);
     bdevs_.on_change = [this](bdev::Change change, const bdev::Device& device) {
         notifications_.note(change, device.name());
@@ -156,6 +130,7 @@ Task<Result<void>> Daemon::start() {
 }
 
 Task<Result<void>> Daemon::bring_up() {
+    if (options_.has_rpc_server) WEFT_CO_TRY(co_await remote_.prepare(options_.rpc_addresses));
     WEFT_CO_TRY(open_pages());
     loads_config_file_ = !options_.config_file.empty();
     is_demo_wanted_ = options_.is_demo;
@@ -178,10 +153,10 @@ Task<void> Daemon::stop() {
     bdevs_.refuse_more();
     if (pages_ != nullptr) co_await pages_->stop();
     pages_.reset();
-    for (const auto& server : servers_) co_await server->stop();
-    servers_.clear();
+    co_await remote_.stop();
     while (is_framework_starting_) co_await framework_started_.wait();
     co_await wait_for_calls();
+    co_await remote_.close_audit();
     if (keeper_ != nullptr) co_await keeper_->close();
     co_await modules_.stop();
 }
@@ -220,18 +195,7 @@ Task<Result<void>> Daemon::wait_for_framework() {
 
 Task<Result<void>> Daemon::open_rpc_servers() {
     if (!options_.has_rpc_server) co_return Result<void>{};
-    for (const std::string& text : options_.rpc_addresses) {
-        auto address = parse_rpc_address(text);
-        if (!address) co_return std::unexpected(std::move(address).error());
-        auto server = co_await rpc::Server::listen(methods_, {.address = std::move(*address)});
-        if (!server) {
-            for (const auto& open : servers_) co_await open->stop();
-            servers_.clear();
-            co_return std::unexpected(std::move(server).error());
-        }
-        servers_.push_back(std::move(*server));
-    }
-    co_return Result<void>{};
+    co_return co_await remote_.listen();
 }
 
 // First of all: whoever watches sees a start that takes long, too.

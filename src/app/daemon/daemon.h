@@ -7,6 +7,7 @@
 #include "app/daemon/module.h"
 #include "app/daemon/notifications.h"
 #include "app/daemon/options.h"
+#include "app/daemon/remote.h"
 #include "app/daemon/scheduler_rpc.h"
 #include "app/daemon/sockets.h"
 #include "app/observe/pages.h"
@@ -17,7 +18,6 @@
 #include "nvmf/target.h"
 #include "reactor/runtime.h"
 #include "rpc/registry.h"
-#include "rpc/server.h"
 
 namespace weft::app {
 
@@ -36,8 +36,8 @@ public:
     // Once, and not from a call. Calls that wait for what will not come any more end first.
     Task<void> stop();
 
-    // Makes the target what the file of -c says now, as `weft apply` does: one transaction. Errors: why it is as it
-    // was; also that there is no such file.
+    // Reads certificates and roles again, and makes the target what the file of -c says now, as `weft apply` does: one
+    // transaction. Errors: why it is as it was; also that there is nothing to read.
     Task<Result<void>> reload();
 
     // Starts the modules: framework_start_init. Errors: busy when that was done; cancelled after stop().
@@ -85,7 +85,7 @@ private:
     std::unique_ptr<state::Keeper> keeper_;
     bool loads_config_file_ = false;
     bool is_demo_wanted_ = false;
-    std::vector<std::unique_ptr<rpc::Server>> servers_;
+    Remote remote_;
     std::unique_ptr<Pages> pages_;
     bool is_framework_started_ = false;
     bool is_framework_starting_ = false;

@@ -68,6 +68,10 @@ Task<Result<void>> Daemon::restore_state() {
 }
 
 Task<Result<void>> Daemon::reload() {
+    // Whoever may no longer call must not stay because a configuration is wrong, and the other way round.
+    Result<void> remote = co_await remote_.reload();
+    if (options_.config_file.empty() && (remote_.has_files() || !remote)) co_return remote;
+    if (!remote) WEFT_ERRLOG("reload: {}; certificates and roles are as they were", remote.error().message);
     if (options_.config_file.empty()) co_return fail(Errc::invalid_argument, "weftd was started without -c FILE");
     if (methods_.state() != rpc::runtime) co_return fail(Errc::busy, "the framework is not started");
     env::Files& files = runtime_.environment().files();

@@ -67,33 +67,41 @@ Task<Result<Json>> kill_instance(Daemon& daemon, KillParams params) {
 
 void add_framework_methods(rpc::Registry& registry, Daemon& daemon) {
     registry.add<rpc::NoParams>({.name = "spdk_get_version",
+                                 .role = rpc::Role::read,
                                  .text = "Name and version of the program",
                                  .states = rpc::States::any,
                                  .aliases = {"get_spdk_version"},
                                  .result = "object"},
                                 [](rpc::NoParams) -> Task<Result<Json>> { co_return version(); });
-    registry.add<rpc::NoParams>(
-        {.name = "framework_start_init", .text = "Starts the modules (with --wait-for-rpc)", .states = rpc::startup},
-        [&daemon](rpc::NoParams) -> Task<Result<Json>> {
-            WEFT_CO_TRY(co_await daemon.start_framework());
-            co_return Json(true);
-        });
-    registry.add<rpc::NoParams>(
-        {.name = "framework_wait_init", .text = "Answers when the modules have started", .states = rpc::States::any},
-        [&daemon](rpc::NoParams) -> Task<Result<Json>> {
-            WEFT_CO_TRY(co_await daemon.wait_for_framework());
-            co_return Json(true);
-        });
-    registry.add<rpc::NoParams>(
-        {.name = "framework_get_subsystems", .text = "The modules, in the order of their start", .result = "array"},
-        [&daemon](rpc::NoParams) -> Task<Result<Json>> {
-            Json list = Json::array();
-            for (const Module& module : daemon.modules().all()) {
-                list.push_back({{"subsystem", module.name}, {"depends_on", module.depends_on}});
-            }
-            co_return list;
-        });
+    registry.add<rpc::NoParams>({.name = "framework_start_init",
+                                 .role = rpc::Role::admin,
+                                 .text = "Starts the modules (with --wait-for-rpc)",
+                                 .states = rpc::startup},
+                                [&daemon](rpc::NoParams) -> Task<Result<Json>> {
+                                    WEFT_CO_TRY(co_await daemon.start_framework());
+                                    co_return Json(true);
+                                });
+    registry.add<rpc::NoParams>({.name = "framework_wait_init",
+                                 .role = rpc::Role::read,
+                                 .text = "Answers when the modules have started",
+                                 .states = rpc::States::any},
+                                [&daemon](rpc::NoParams) -> Task<Result<Json>> {
+                                    WEFT_CO_TRY(co_await daemon.wait_for_framework());
+                                    co_return Json(true);
+                                });
+    registry.add<rpc::NoParams>({.name = "framework_get_subsystems",
+                                 .role = rpc::Role::read,
+                                 .text = "The modules, in the order of their start",
+                                 .result = "array"},
+                                [&daemon](rpc::NoParams) -> Task<Result<Json>> {
+                                    Json list = Json::array();
+                                    for (const Module& module : daemon.modules().all()) {
+                                        list.push_back({{"subsystem", module.name}, {"depends_on", module.depends_on}});
+                                    }
+                                    co_return list;
+                                });
     registry.add<ConfigParams>({.name = "framework_get_config",
+                                .role = rpc::Role::read,
                                 .text = "The calls that make a module's configuration again",
                                 .result = "array"},
                                [&daemon](ConfigParams params) -> Task<Result<Json>> {
@@ -106,7 +114,7 @@ void add_framework_methods(rpc::Registry& registry, Daemon& daemon) {
                                    co_return fail(Errc::invalid_argument,
                                                   fmt::format("Subsystem '{}' not found", params.name.substr(0, 64)));
                                });
-    registry.add<KillParams>({.name = "spdk_kill_instance", .text = "Stops the program"},
+    registry.add<KillParams>({.name = "spdk_kill_instance", .role = rpc::Role::admin, .text = "Stops the program"},
                              [&daemon](KillParams params) { return kill_instance(daemon, params); });
 }
 

@@ -38,7 +38,7 @@ struct EnabledParam {
 };
 
 void add_flag_method(rpc::Registry& registry, const char* name, const char* text, bool on) {
-    registry.add<FlagParam>({.name = name, .text = text, .states = rpc::States::any},
+    registry.add<FlagParam>({.name = name, .role = rpc::Role::admin, .text = text, .states = rpc::States::any},
                             [on](FlagParam params) -> Task<Result<Json>> {
                                 if (!log::set_flag(params.flag, on)) {
                                     co_return fail(Errc::invalid_argument, "flag: there is no such log flag");
@@ -50,26 +50,32 @@ void add_flag_method(rpc::Registry& registry, const char* name, const char* text
 }  // namespace
 
 void add_log_methods(rpc::Registry& registry) {
-    registry.add<LevelParam>(
-        {.name = "log_set_print_level", .text = "What is printed: this level and above", .states = rpc::States::any},
-        [](LevelParam params) -> Task<Result<Json>> {
-            log::set_print_level(params.level);
-            co_return Json(true);
-        });
+    registry.add<LevelParam>({.name = "log_set_print_level",
+                              .role = rpc::Role::admin,
+                              .text = "What is printed: this level and above",
+                              .states = rpc::States::any},
+                             [](LevelParam params) -> Task<Result<Json>> {
+                                 log::set_print_level(params.level);
+                                 co_return Json(true);
+                             });
     registry.add<rpc::NoParams>(
         {.name = "log_get_print_level",
+         .role = rpc::Role::read,
          .text = "The level of what is printed",
          .states = rpc::States::any,
          .result = "string"},
         [](rpc::NoParams) -> Task<Result<Json>> { co_return Json(log::name_of(log::print_level())); });
-    registry.add<LevelParam>(
-        {.name = "log_set_level", .text = "The level for the system's log", .states = rpc::States::any},
-        [](LevelParam params) -> Task<Result<Json>> {
-            log::set_system_level(params.level);
-            co_return Json(true);
-        });
+    registry.add<LevelParam>({.name = "log_set_level",
+                              .role = rpc::Role::admin,
+                              .text = "The level for the system's log",
+                              .states = rpc::States::any},
+                             [](LevelParam params) -> Task<Result<Json>> {
+                                 log::set_system_level(params.level);
+                                 co_return Json(true);
+                             });
     registry.add<rpc::NoParams>(
         {.name = "log_get_level",
+         .role = rpc::Role::read,
          .text = "The level for the system's log",
          .states = rpc::States::any,
          .result = "string"},
@@ -77,6 +83,7 @@ void add_log_methods(rpc::Registry& registry) {
     add_flag_method(registry, "log_set_flag", "Lets a component talk", true);
     add_flag_method(registry, "log_clear_flag", "Silences a component", false);
     registry.add<rpc::NoParams>({.name = "log_get_flags",
+                                 .role = rpc::Role::read,
                                  .text = "Components and whether they talk",
                                  .states = rpc::States::any,
                                  .result = "object"},
@@ -86,11 +93,12 @@ void add_log_methods(rpc::Registry& registry) {
                                         flags[std::string(flag.name)] = flag.is_set;
                                     co_return flags;
                                 });
-    registry.add<EnabledParam>({.name = "log_enable_timestamps", .text = "Whether lines begin with the time"},
-                               [](EnabledParam params) -> Task<Result<Json>> {
-                                   log::set_timestamps(params.enabled);
-                                   co_return Json(true);
-                               });
+    registry.add<EnabledParam>(
+        {.name = "log_enable_timestamps", .role = rpc::Role::admin, .text = "Whether lines begin with the time"},
+        [](EnabledParam params) -> Task<Result<Json>> {
+            log::set_timestamps(params.enabled);
+            co_return Json(true);
+        });
 }
 
 }  // namespace weft::app

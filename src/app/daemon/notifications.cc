@@ -34,11 +34,14 @@ std::vector<Notifications::Event> Notifications::since(uint64_t first, uint64_t 
 }
 
 void add_notify_methods(rpc::Registry& registry, const Notifications& notifications) {
-    registry.add<rpc::NoParams>(
-        {.name = "notify_get_types", .text = "The kinds of notifications there are", .result = "[string]"},
-        [](rpc::NoParams) -> Task<Result<Json>> { co_return Json(types); });
+    registry.add<rpc::NoParams>({.name = "notify_get_types",
+                                 .role = rpc::Role::read,
+                                 .text = "The kinds of notifications there are",
+                                 .result = "[string]"},
+                                [](rpc::NoParams) -> Task<Result<Json>> { co_return Json(types); });
     registry.add<GetNotifications>(
         {.name = "notify_get_notifications",
+         .role = rpc::Role::read,
          .text = "What happened to bdevs: the last 1024 events, oldest first",
          .result = "[object]: type, ctx (name of the bdev), id"},
         [&notifications](GetNotifications params) -> Task<Result<Json>> {

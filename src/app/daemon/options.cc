@@ -16,9 +16,11 @@ void register_log_flags() {
 
 void declare_options(Options& own, DaemonOptions& options) {
     CLI::App& app = own.cli();
-    app.add_option("-r,--rpc-socket", options.rpc_addresses,
-                   std::string("Where to listen for JSON-RPC: a path, or address:port; may be repeated (default ") +
-                       default_rpc_path + ")");
+    app.add_option(
+        "-r,--rpc-socket", options.rpc_addresses,
+        std::string("Where to listen for JSON-RPC: a path, a loopback address:port, or tls://address:port; may be "
+                    "repeated (default ") +
+            default_rpc_path + ")");
     app.add_option("-c,--config,--json", options.config_file, "JSON configuration to load at start");
     app.add_flag("--json-ignore-init-errors", options.ignores_config_errors, "Go on when an entry of it fails");
     CLI::Option* const state =
@@ -39,6 +41,7 @@ void declare_options(Options& own, DaemonOptions& options) {
     app.add_flag("--no-rpc-server", [&options](int64_t) { options.has_rpc_server = false; }, "Open no RPC socket");
     app.add_option("--rpcs-allowed", options.rpcs_allowed,
                    "Comma-separated methods that may be called; others are hidden");
+    declare_remote_options(app, options.remote);
     app.add_option("--metrics", options.metrics_address,
                    "Serve Prometheus metrics and a status page by HTTP: a PORT (on 127.0.0.1) or ADDRESS:PORT");
     app.add_flag("--demo", options.is_demo, "Export a RAM disk (Malloc0) at once, for trying things out");

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "app/daemon/remote_options.h"
 #include "app/start/options.h"
 
 namespace weft::app {
@@ -18,6 +19,7 @@ struct DaemonOptions {
     uint32_t max_subsystems = 1024;          // until nvmf_set_max_subsystems says otherwise
     std::vector<std::string> rpc_addresses;  // paths or host:port
     bool has_rpc_server = true;
+    RemoteOptions remote;
     std::string config_file;
     bool ignores_config_errors = false;
     std::string state_folder;  // empty: nothing is kept

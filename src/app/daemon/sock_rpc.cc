@@ -125,6 +125,7 @@ void SockSettings::write_config(Json& entries) const {
 
 void add_sock_methods(rpc::Registry& registry, SockSettings& settings, std::function<void()> on_change) {
     registry.add<ImplName>({.name = "sock_set_default_impl",
+                            .role = rpc::Role::admin,
                             .text = "Whose options count; sockets are driven the same way whatever is chosen",
                             .states = rpc::startup,
                             .changes_config = true},
@@ -138,6 +139,7 @@ void add_sock_methods(rpc::Registry& registry, SockSettings& settings, std::func
                                co_return Json(true);
                            });
     registry.add<rpc::NoParams>({.name = "sock_get_default_impl",
+                                 .role = rpc::Role::read,
                                  .text = "Whose options count",
                                  .states = rpc::States::any,
                                  .result = "object: impl_name"},
@@ -146,6 +148,7 @@ void add_sock_methods(rpc::Registry& registry, SockSettings& settings, std::func
                                     co_return Json{{"impl_name", impl_names[at]}};
                                 });
     registry.add<ImplName>({.name = "sock_impl_get_options",
+                            .role = rpc::Role::read,
                             .text = "The options of an implementation",
                             .states = rpc::States::any,
                             .result = "object"},
@@ -153,6 +156,7 @@ void add_sock_methods(rpc::Registry& registry, SockSettings& settings, std::func
                                co_return rpc::encode_params(settings.options[static_cast<size_t>(params.impl_name)]);
                            });
     registry.add<SetOptions>({.name = "sock_impl_set_options",
+                              .role = rpc::Role::admin,
                               .text = "Sets options of an implementation; those left out stay",
                               .states = rpc::startup,
                               .changes_config = true},

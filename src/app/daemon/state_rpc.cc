@@ -85,18 +85,21 @@ Task<Result<Json>> get_state(const Daemon& daemon) {
 void add_state_methods(rpc::Registry& registry, Daemon& daemon) {
     registry.add<rpc::NoParams>(
         {.name = "weft_get_state",
+         .role = rpc::Role::read,
          .text = "The state directory: how much is kept, which entries of it are not there (--state-skip-failed), and "
                  "why nothing can be kept any more, if that is so",
          .states = rpc::States::any,
          .result = "object"},
         [&daemon](rpc::NoParams) { return get_state(daemon); });
     registry.add<ApplyConfig>({.name = "weft_apply_config",
+                               .role = rpc::Role::admin,
                                .text = "Makes the running configuration what a file says, or leaves it as it is: one "
                                        "transaction, kept as one change. A method of Weft's own",
                                .result = "object: changes (action, what, text), applied",
                                .changes_config = true},
                               [&daemon](ApplyConfig params) { return apply_config(daemon, std::move(params)); });
     registry.add<rpc::NoParams>({.name = "weft_forget_missing",
+                                 .role = rpc::Role::admin,
                                  .text = "Takes the entries that are not there out of the state directory",
                                  .changes_config = true},
                                 [&daemon](rpc::NoParams) -> Task<Result<Json>> {

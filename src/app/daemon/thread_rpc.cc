@@ -166,24 +166,34 @@ Task<Result<Json>> get_work(Runtime& runtime) {
 }  // namespace
 
 void add_thread_methods(rpc::Registry& registry, Runtime& runtime) {
-    registry.add<rpc::NoParams>(
-        {.name = "thread_get_stats", .text = "Busy and idle time of each thread, in ticks", .result = "object"},
-        [&runtime](rpc::NoParams) { return get_stats(runtime); });
-    registry.add<rpc::NoParams>(
-        {.name = "thread_get_pollers", .text = "The pollers of each thread", .result = "object"},
-        [&runtime](rpc::NoParams) { return get_pollers(runtime); });
-    registry.add<rpc::NoParams>(
-        {.name = "thread_get_io_channels", .text = "The device contexts of each thread", .result = "object"},
-        [&runtime](rpc::NoParams) { return get_io_channels(runtime); });
+    registry.add<rpc::NoParams>({.name = "thread_get_stats",
+                                 .role = rpc::Role::read,
+                                 .text = "Busy and idle time of each thread, in ticks",
+                                 .result = "object"},
+                                [&runtime](rpc::NoParams) { return get_stats(runtime); });
+    registry.add<rpc::NoParams>({.name = "thread_get_pollers",
+                                 .role = rpc::Role::read,
+                                 .text = "The pollers of each thread",
+                                 .result = "object"},
+                                [&runtime](rpc::NoParams) { return get_pollers(runtime); });
+    registry.add<rpc::NoParams>({.name = "thread_get_io_channels",
+                                 .role = rpc::Role::read,
+                                 .text = "The device contexts of each thread",
+                                 .result = "object"},
+                                [&runtime](rpc::NoParams) { return get_io_channels(runtime); });
     registry.add<rpc::NoParams>(
         {.name = "accel_get_stats",
+         .role = rpc::Role::read,
          .text =
              "What the CPUs did to data: copies into and out of RAM disks, zeroes, comparisons, data digests. Reads of "
              "a RAM disk that are sent from its memory are no copies",
          .result = "object"},
         [&runtime](rpc::NoParams) { return get_work(runtime); });
     registry.add<rpc::NoParams>(
-        {.name = "framework_get_reactors", .text = "The reactors and what runs on them", .result = "object"},
+        {.name = "framework_get_reactors",
+         .role = rpc::Role::read,
+         .text = "The reactors and what runs on them",
+         .result = "object"},
         [&runtime](rpc::NoParams) { return get_reactors(runtime, runtime.environment().process_id()); });
 }
 

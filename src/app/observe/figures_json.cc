@@ -198,6 +198,7 @@ Json to_json(const Snapshot& snapshot, size_t queues_max) {
 
 void add_figures_method(rpc::Registry& registry, Sources sources) {
     registry.add<GetFigures>({.name = "weft_get_figures",
+                              .role = rpc::Role::read,
                               .text = "All figures of the target at once: what weft top and the status page show",
                               .result = "object"},
                              [sources](GetFigures params) -> Task<Result<Json>> {

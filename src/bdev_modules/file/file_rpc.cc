@@ -87,12 +87,13 @@ void add_delete_and_rescan(rpc::Registry& methods, Registry& devices, const std:
     const std::string prefix = "bdev_" + word;
     methods.add<FileName>(
         {.name = prefix + "_delete",
+         .role = rpc::Role::operate,
          .text = "Removes the bdev; the file stays",
          .aliases = {"delete_" + word + "_bdev"},
          .changes_config = true},
         [&devices](FileName params) { return remove_by_rpc(devices, std::move(params.name), is_file<kind>); });
     methods.add<FileName>(
-        {.name = prefix + "_rescan", .text = "Takes over the size that the file has now"},
+        {.name = prefix + "_rescan", .role = rpc::Role::operate, .text = "Takes over the size that the file has now"},
         [&devices](FileName params) { return rescan(devices, std::move(params.name), is_file<kind>); });
 }
 
@@ -100,6 +101,7 @@ void add_delete_and_rescan(rpc::Registry& methods, Registry& devices, const std:
 
 void add_file_methods(rpc::Registry& methods, Registry& devices, bool is_concurrent) {
     methods.add<AioCreate>({.name = "bdev_aio_create",
+                            .role = rpc::Role::admin,
                             .text = "Makes a bdev of a file or a block device",
                             .aliases = {"construct_aio_bdev"},
                             .result = "string: its name",
@@ -117,6 +119,7 @@ void add_file_methods(rpc::Registry& methods, Registry& devices, bool is_concurr
                                                        .is_concurrent = is_concurrent});
                            });
     methods.add<UringCreate>({.name = "bdev_uring_create",
+                              .role = rpc::Role::admin,
                               .text = "The same as bdev_aio_create",
                               .aliases = {"construct_uring_bdev"},
                               .result = "string: its name",

@@ -75,6 +75,7 @@ bool is_malloc(const Device& device) { return dynamic_cast<const MallocDevice*>(
 void add_malloc_methods(rpc::Registry& methods, Registry& devices, bool is_concurrent) {
     methods.add<MallocCreate>(
         {.name = "bdev_malloc_create",
+         .role = rpc::Role::operate,
          .text = "Makes a RAM disk; its memory is taken from the system in the background",
          .aliases = {"construct_malloc_bdev"},
          .result = "string: its name",
@@ -83,6 +84,7 @@ void add_malloc_methods(rpc::Registry& methods, Registry& devices, bool is_concu
         [&devices, is_concurrent](MallocCreate params) { return create(devices, std::move(params), is_concurrent); });
     methods.add<MallocDelete>(
         {.name = "bdev_malloc_delete",
+         .role = rpc::Role::operate,
          .text = "Removes a RAM disk; what it held is lost",
          .aliases = {"delete_malloc_bdev"},
          .changes_config = true},

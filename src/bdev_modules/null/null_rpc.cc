@@ -116,6 +116,7 @@ Task<Result<Json>> resize(Registry& devices, NullResize params) {
 
 void add_null_methods(rpc::Registry& methods, Registry& devices) {
     methods.add<NullCreate>({.name = "bdev_null_create",
+                             .role = rpc::Role::operate,
                              .text = "Makes a bdev that keeps nothing and reads as zero",
                              .aliases = {"construct_null_bdev"},
                              .result = "string: its name",
@@ -124,11 +125,15 @@ void add_null_methods(rpc::Registry& methods, Registry& devices) {
                             [&devices](NullCreate params) { return create(devices, std::move(params)); });
     methods.add<NullDelete>(
         {.name = "bdev_null_delete",
+         .role = rpc::Role::operate,
          .text = "Removes a null bdev",
          .aliases = {"delete_null_bdev"},
          .changes_config = true},
         [&devices](NullDelete params) { return remove_by_rpc(devices, std::move(params.name), is_null); });
-    methods.add<NullResize>({.name = "bdev_null_resize", .text = "Makes a null bdev larger", .changes_config = true},
+    methods.add<NullResize>({.name = "bdev_null_resize",
+                             .role = rpc::Role::operate,
+                             .text = "Makes a null bdev larger",
+                             .changes_config = true},
                             [&devices](NullResize params) { return resize(devices, std::move(params)); });
 }
 

@@ -117,6 +117,7 @@ Result<void> lock_whole(int file, bool read_only, const std::string& path) {
 int open_flags(const OpenOptions& options, bool is_block_device) {
     int flags = O_CLOEXEC | (options.read_only ? O_RDONLY : O_RDWR);
     if (options.direct) flags |= O_DIRECT;
+    if (options.append) flags |= O_APPEND | O_NOFOLLOW;
     if (options.create && !is_block_device) flags |= O_CREAT;
     if (options.exclusive && is_block_device) flags |= O_EXCL;  // against mounts and whoever else asks so
     return flags;
@@ -124,10 +125,28 @@ int open_flags(const OpenOptions& options, bool is_block_device) {
 
 std::unexpected<Error> fail_open(int number, const OpenOptions& options, const std::string& path) {
     if (number == EBUSY) return fail(Errc::busy, fmt::format("{} is in use (mounted, or open elsewhere)", path));
+    if (number == ELOOP && options.append) {
+        return fail(Errc::invalid_argument, fmt::format("{} is a symbolic link: give the file itself", path));
+    }
     if (number == EINVAL && options.direct) {
         return fail(Errc::not_supported, fmt::format("{}: its file system has no direct I/O", path));
     }
     return fail_errno(number, fmt::format("opening {}", path));
+}
+
+Result<std::string> read_whole(int file, const std::string& path, size_t size_max) {
+    std::string contents;
+    std::array<char, 16384> piece;
+    for (;;) {
+        const ssize_t count = ::read(file, piece.data(), piece.size());
+        if (count == 0) return contents;
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) return fail_errno(errno, fmt::format("reading {}", path));
+        contents.append(piece.data(), static_cast<size_t>(count));
+        if (contents.size() > size_max) {
+            return fail(Errc::out_of_range, fmt::format("{} is larger than {} bytes", path, size_max));
+        }
+    }
 }
 
 Result<void> write_whole(int file, std::string_view contents) {
@@ -195,18 +214,22 @@ Result<std::unique_ptr<File>> LinuxFiles::open(const std::string& path, const Op
 Result<std::string> LinuxFiles::read_all(const std::string& path, size_t size_max) {
     const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (!file.is_open()) return fail_errno(errno, fmt::format("opening {}", path));
-    std::string contents;
-    std::array<char, 16384> piece;
-    for (;;) {
-        const ssize_t count = ::read(file.get(), piece.data(), piece.size());
-        if (count == 0) return contents;
-        if (count < 0 && errno == EINTR) continue;
-        if (count < 0) return fail_errno(errno, fmt::format("reading {}", path));
-        contents.append(piece.data(), static_cast<size_t>(count));
-        if (contents.size() > size_max) {
-            return fail(Errc::out_of_range, fmt::format("{} is larger than {} bytes", path, size_max));
-        }
+    return read_whole(file.get(), path, size_max);
+}
+
+Result<std::string> LinuxFiles::read_secret(const std::string& path, size_t size_max) {
+    // Non-blocking, so that opening a FIFO does not wait for who writes into it.
+    const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+    if (!file.is_open()) return fail_errno(errno, fmt::format("opening {}", path));
+    struct stat status{};
+    if (fstat(file.get(), &status) != 0) return fail_errno(errno, fmt::format("looking at {}", path));
+    if (!S_ISREG(status.st_mode)) return fail(Errc::invalid_argument, fmt::format("{} is not a file", path));
+    if ((status.st_mode & (S_IRWXO | S_IWGRP)) != 0) {
+        return fail(Errc::permission_denied,
+                    fmt::format("{} is a secret, and its mode {:04o} gives it to others: chmod 600 it", path,
+                                status.st_mode & 07777U));
     }
+    return read_whole(file.get(), path, size_max);
 }
 
 Result<void> LinuxFiles::write_atomically(const std::string& path, std::string_view contents) {

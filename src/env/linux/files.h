@@ -10,6 +10,7 @@ class LinuxFiles final : public Files {
 public:
     Result<std::unique_ptr<File>> open(const std::string& path, const OpenOptions& options) override;
     Result<std::string> read_all(const std::string& path, size_t size_max) override;
+    Result<std::string> read_secret(const std::string& path, size_t size_max) override;
     Result<void> write_atomically(const std::string& path, std::string_view contents) override;
     Result<void> remove(const std::string& path) override;
     Result<void> rename(const std::string& from, const std::string& to) override;

@@ -94,10 +94,13 @@ TEST_P(NetworkTest, KnowsTheAddressesOfBothEnds) {
     EXPECT_EQ(server_->local_address(), listener_->local_address());
     EXPECT_EQ(server_->peer_address(), client_->local_address());
     if (GetParam() == Family::unix_path) {
-        EXPECT_EQ(server_->peer_user(), geteuid());
+        const auto peer = server_->peer_process();
+        ASSERT_TRUE(peer.has_value());
+        EXPECT_EQ(peer->user, geteuid());
+        EXPECT_EQ(peer->process, static_cast<uint32_t>(getpid()));
     } else {
         EXPECT_NE(listener_->local_address().port, 0);
-        EXPECT_EQ(server_->peer_user(), std::nullopt);
+        EXPECT_FALSE(server_->peer_process().has_value());
     }
 }
 

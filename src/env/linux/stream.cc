@@ -109,14 +109,14 @@ Result<void> LinuxStream::connected() {
 
 Address LinuxStream::local_address() const { return bound_address(socket_.get()); }
 
-std::optional<uint32_t> LinuxStream::peer_user() const {
+std::optional<PeerProcess> LinuxStream::peer_process() const {
     if (family_ != Family::unix_path) return std::nullopt;
     ucred credentials{};
     socklen_t size = sizeof(credentials);
     if (getsockopt(socket_.get(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return std::nullopt;
     // The kernel says "nobody at all" for a socket that is not connected.
     if (credentials.uid == static_cast<uid_t>(-1)) return std::nullopt;
-    return credentials.uid;
+    return PeerProcess{.user = credentials.uid, .process = static_cast<uint32_t>(credentials.pid)};
 }
 
 }  // namespace weft::env

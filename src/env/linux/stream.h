@@ -29,7 +29,7 @@ public:
     }
     [[nodiscard]] Address local_address() const override;
     [[nodiscard]] Address peer_address() const override { return peer_; }
-    [[nodiscard]] std::optional<uint32_t> peer_user() const override;
+    [[nodiscard]] std::optional<PeerProcess> peer_process() const override;
 
 private:
     Descriptor socket_;

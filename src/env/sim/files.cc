@@ -37,6 +37,7 @@ Result<void> SimFile::resize(uint64_t size_bytes) {
 Result<void> SimFile::write_durably(uint64_t offset, std::string_view contents) {
     if (!is_alive()) return fail(Errc::io_error, "the machine has crashed");
     if (options_.read_only) return fail(Errc::invalid_argument, node_.path + " was opened to be read");
+    if (options_.append) offset = node_.contents.size_bytes();
     Prng& prng = descriptor_.machine().disk.core().prng();
     const bool fits = offset + contents.size() <= faults_.capacity_bytes;
     if (!fits || prng.chance(faults_.write_error)) {
@@ -74,6 +75,8 @@ Result<std::string> SimFiles::read_all(const std::string& path, size_t size_max)
     node->contents.read(0, std::as_writable_bytes(std::span(text)));
     return text;
 }
+
+Result<std::string> SimFiles::read_secret(const std::string& path, size_t size_max) { return read_all(path, size_max); }
 
 Result<void> SimFiles::write_atomically(const std::string& path, std::string_view contents) {
     const FileFaults& faults = machine_.disk.faults(path);

@@ -41,6 +41,8 @@ public:
     explicit SimFiles(Machine& machine) : machine_(machine) {}
     Result<std::unique_ptr<env::File>> open(const std::string& path, const env::OpenOptions& options) override;
     Result<std::string> read_all(const std::string& path, size_t size_max) override;
+    // There is one user.
+    Result<std::string> read_secret(const std::string& path, size_t size_max) override;
     // All of it or nothing, and durable, as rename() and fsync() make it. write_error, sync_error and
     // capacity_bytes of the path count.
     Result<void> write_atomically(const std::string& path, std::string_view contents) override;

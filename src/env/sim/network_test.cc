@@ -328,7 +328,7 @@ TEST(SimNetwork, KnowsFamiliesWildcardsAndPaths) {
         ASSERT_TRUE(server);
         EXPECT_EQ((*server)->local_address(), address);
         EXPECT_EQ((*server)->peer_address(), client->local_address());
-        EXPECT_EQ((*server)->peer_user().has_value(), address.family == Family::unix_path);
+        EXPECT_EQ((*server)->peer_process().has_value(), address.family == Family::unix_path);
     }
     auto other_machine = std::move(*pair.host->network().connect(path, {}));
     EXPECT_EQ(other_machine->connected().error().code, Errc::not_found);

@@ -57,8 +57,9 @@ public:
         return end_.side == 0 ? connection.target : connection.ends[0].local;
     }
 
-    [[nodiscard]] std::optional<uint32_t> peer_user() const override {
-        return peer_address().family == Family::unix_path ? std::optional<uint32_t>(0) : std::nullopt;
+    [[nodiscard]] std::optional<env::PeerProcess> peer_process() const override {
+        return peer_address().family == Family::unix_path ? std::optional(env::PeerProcess{.user = 0, .process = 1})
+                                                          : std::nullopt;
     }
 
 private:
