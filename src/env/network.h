@@ -149,6 +149,9 @@ public:
     virtual size_t wait(TimeNs deadline, std::span<Ready> ready) = 0;
     // Ends a wait that goes on, or the next one. Any thread.
     virtual void wake() = 0;
+    // Readable when wait() would report something or was woken, for who waits for other descriptors, too; -1 in
+    // simulation.
+    [[nodiscard]] virtual int descriptor() const { return -1; }
 };
 
 }  // namespace weft::env

@@ -33,6 +33,13 @@ Task<Result<nvme::IdentifyNamespace>> identify_namespace(Controller& controller,
     co_return data;
 }
 
+BlockFormat block_format(const nvme::IdentifyNamespace& data) {
+    const uint32_t index = (data.flbas & nvme::flbas::format_low) | (uint32_t{data.flbas} >> 5 & 3u) << 4;
+    const nvme::LbaFormat& format = data.lbaf[index];  // six bits: always one of the 64
+    if (format.lbads < 9 || format.lbads > 24) return {};
+    return {.block_bytes = 1u << format.lbads, .metadata_bytes = format.ms};
+}
+
 Task<Result<NamespaceIds>> identify_namespace_ids(Controller& controller, uint32_t nsid) {
     std::array<std::byte, nvme::identify_data_size> data{};
     WEFT_CO_TRY(co_await identify(controller, fmt::format("Identify Namespace {} descriptors", nsid),

@@ -18,6 +18,13 @@ Task<Result<void>> identify(Controller& controller, std::string step, nvme::Cns 
 Task<Result<nvme::IdentifyController>> identify_controller(Controller& controller);
 Task<Result<nvme::IdentifyNamespace>> identify_namespace(Controller& controller, uint32_t nsid);
 
+// Bytes of a logical block, and metadata bytes with it, in the format in use.
+struct BlockFormat {
+    uint32_t block_bytes = 0;  // 0: not a format that can be
+    uint32_t metadata_bytes = 0;
+};
+BlockFormat block_format(const nvme::IdentifyNamespace& data);
+
 // The identifiers that describe a namespace (CNS 03h).
 struct NamespaceIds {
     std::array<uint8_t, 16> nguid{};

@@ -168,13 +168,31 @@ void Reactor::account(env::TimeNs duration, uint32_t work) {
 void Reactor::run() {
     now_ = environment_.clock().now();
     last_io_ = now_;
-    while (!stopping_.load(std::memory_order_relaxed)) {
-        if (!turn() && now_ - last_io_ >= options_.spin && turn_ends_.empty()) sleep();
+    while (!is_stopping()) {
+        if (turn()) continue;
+        if (const auto rest = begin_rest()) {
+            ready_count_ = waiter_->wait(rest->deadline, ready_);
+            end_rest();
+        }
     }
     stopping_.store(false, std::memory_order_relaxed);
 }
 
-void Reactor::sleep() {
+std::optional<Reactor::Rest> Reactor::begin_rest() {
+    if (last_work_ > 0 || ready_count_ > 0 || now_ - last_io_ < options_.spin || !turn_ends_.empty())
+        return std::nullopt;
+    if (!prepare_sleep()) return std::nullopt;
+    const bool has_file_news = files_ != nullptr && !files_->arm();
+    sleeping_.store(true, std::memory_order_seq_cst);
+    if (has_file_news || has_messages() || stopping_.load(std::memory_order_seq_cst)) {
+        end_rest();
+        return std::nullopt;
+    }
+    return Rest{.descriptor = waiter_->descriptor(), .deadline = next_deadline()};
+}
+
+// Asks the pollers, each on its thread; those that agreed are told when one does not.
+bool Reactor::prepare_sleep() {
     for (size_t at = 0; at < threads_.size(); ++at) {
         const CurrentThread scope(threads_[at].get());
         if (threads_[at]->prepare_sleep()) continue;
@@ -182,13 +200,12 @@ void Reactor::sleep() {
             const CurrentThread asked_scope(threads_[asked].get());
             threads_[asked]->woke_up();
         }
-        return;
+        return false;
     }
-    const bool has_file_news = files_ != nullptr && !files_->arm();
-    sleeping_.store(true, std::memory_order_seq_cst);
-    if (!has_file_news && !has_messages() && !stopping_.load(std::memory_order_seq_cst)) {
-        ready_count_ = waiter_->wait(next_deadline(), ready_);
-    }
+    return true;
+}
+
+void Reactor::end_rest() {
     sleeping_.store(false, std::memory_order_seq_cst);
     if (files_ != nullptr) files_->disarm();
     for (const auto& thread : threads_) {

@@ -17,6 +17,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -65,6 +66,27 @@ public:
     void run();
     // Any OS thread: run() returns after the current turn.
     void stop();
+
+    // For a loop of one's own in the place of run(): turn() as long as there is work, and between two turns sleep where
+    // the loop likes to, until the descriptor is readable or the deadline has passed. Always the same OS thread.
+    //
+    //   while (!reactor.is_stopping()) {
+    //       if (reactor.turn()) continue;
+    //       if (const auto rest = reactor.begin_rest()) {
+    //           poll(rest->descriptor, rest->deadline, what else the loop waits for);
+    //           reactor.end_rest();
+    //       }
+    //   }
+    struct Rest {
+        int descriptor;  // of an epoll instance: to be polled, not read
+        env::TimeNs deadline;  // by the environment's clock; time_never: none
+    };
+    // After a turn. nullopt: do not sleep, there is work or will be soon (`spin`). Else turn() comes after end_rest().
+    std::optional<Rest> begin_rest();
+    void end_rest();
+    // stop() was called.
+    [[nodiscard]] bool is_stopping() const { return stopping_.load(std::memory_order_relaxed); }
+
     // When the earliest timer is due; time_never when there is none.
     [[nodiscard]] env::TimeNs next_deadline() const;
     // A message waits to be run.
@@ -103,7 +125,7 @@ private:
     void wake_if_sleeping();
     uint32_t dispatch_ready();
     void account(env::TimeNs duration, uint32_t work);
-    void sleep();
+    bool prepare_sleep();
     void forget(EventSource& source);
     void tell_turn_ends(env::TimeNs began);
 

@@ -3,6 +3,7 @@
 #include "reactor/reactor.h"
 
 #include <gtest/gtest.h>
+#include <poll.h>
 
 #include "env/linux/os_thread.h"
 #include "env/sim/world.h"
@@ -326,6 +327,91 @@ TEST(ReactorThreads, NoWakeUpIsLost) {
         for (auto& thread : threads) thread.reset();
         EXPECT_EQ(ball.left, 0);
     }
+}
+
+// What a program does that turns reactors itself: no more often than there is something to do. Returns how often it
+// slept.
+uint64_t turn_by_hand(Reactor& reactor, env::Clock& clock) {
+    uint64_t rests = 0;
+    while (!reactor.is_stopping()) {
+        if (reactor.turn()) continue;
+        const auto rest = reactor.begin_rest();
+        if (!rest) continue;
+        ++rests;
+        const env::TimeNs now = clock.now();
+        const env::TimeNs left = rest->deadline > now ? rest->deadline - now : 0;
+        const timespec timeout{.tv_sec = static_cast<time_t>(left / env::ns_per_s),
+                               .tv_nsec = static_cast<long>(left % env::ns_per_s)};
+        pollfd descriptor{.fd = rest->descriptor, .events = POLLIN, .revents = 0};
+        ::ppoll(&descriptor, 1, rest->deadline == env::time_never ? nullptr : &timeout, nullptr);
+        reactor.end_rest();
+    }
+    return rests;
+}
+
+TEST(ReactorThreads, NoWakeUpIsLostInALoopOfOnesOwn) {
+    auto environment = env::make_linux_environment();
+    ASSERT_TRUE(environment);
+    Ball ball;
+    ball.run = Ball::bounce;
+    std::unique_ptr<Reactor> reactors[2];
+    for (int at = 0; at < 2; ++at) {
+        reactors[at] = std::move(*Reactor::create(**environment, {.name = "r", .cpu = -1, .spin = 0}));
+        ball.sides[at] = &reactors[at]->create_thread("t", CpuSet::all());
+        ball.reactors[at] = reactors[at].get();
+    }
+    auto run = std::move(*env::OsThread::start({.name = "r"}, [&reactor = *reactors[0]] { reactor.run(); }));
+    auto own =
+        std::move(*env::OsThread::start({.name = "own"}, [&reactor = *reactors[1], &clock = (*environment)->clock()] {
+            turn_by_hand(reactor, clock);
+        }));
+    ball.sides[0]->post(ball);
+    own.reset();
+    run.reset();
+    EXPECT_EQ(ball.left, 0);
+}
+
+TEST(ReactorThreads, ALoopOfOnesOwnIsToldUntilWhenItMaySleep) {
+    auto environment = env::make_linux_environment();
+    ASSERT_TRUE(environment);
+    auto reactor = std::move(*Reactor::create(**environment, {.name = "r", .cpu = -1, .spin = 0}));
+    Thread& thread = reactor->create_thread("t", CpuSet::all());
+    while (reactor->turn()) {
+    }
+    auto rest = reactor->begin_rest();
+    ASSERT_TRUE(rest.has_value());
+    EXPECT_EQ(rest->deadline, env::time_never);
+    EXPECT_GE(rest->descriptor, 0);
+    reactor->end_rest();
+
+    const CurrentThread scope(&thread);
+    Timer timer(thread, [](void* context) { static_cast<Reactor*>(context)->stop(); }, reactor.get());
+    const env::TimeNs due = (*environment)->clock().now() + 20 * env::ns_per_ms;
+    timer.start_at(due);
+    rest = reactor->begin_rest();
+    ASSERT_TRUE(rest.has_value());
+    EXPECT_EQ(rest->deadline, due);
+    reactor->end_rest();
+    // Not by the clock, which other programs may take away: by how often it woke up for nothing.
+    EXPECT_LE(turn_by_hand(*reactor, (*environment)->clock()), 3U);
+    EXPECT_GE((*environment)->clock().now(), due);
+
+    EXPECT_FALSE(reactor->begin_rest().has_value()) << "it is stopping";
+}
+
+TEST_F(ReactorTest, DoesNotRestWhileThereIsWork) {
+    std::vector<int> log;
+    Numbered message;
+    message.run = Numbered::note;
+    message.log = &log;
+    turn_until_idle();
+    thread_->post(message);
+    EXPECT_FALSE(reactor_->begin_rest().has_value());
+    EXPECT_TRUE(reactor_->turn());
+    EXPECT_FALSE(reactor_->begin_rest().has_value()) << "the turn had work: there may be more";
+    EXPECT_FALSE(reactor_->turn());
+    EXPECT_TRUE(reactor_->begin_rest().has_value());
+    reactor_->end_rest();
 }
 
 TEST(ReactorThreads, AnIdleReactorSleeps) {

@@ -56,9 +56,9 @@ port=$(free_port)
 rpc() { "$bin/weft" rpc -s "$sock" "$@"; }
 target=(-a 127.0.0.1 -s "$port")
 
-# start [OPTIONS...]: weftd on our socket; returns when it answers.
+# start [OPTIONS...]: weftd, or the target that `program` names, on our socket; returns when it answers.
 start() {
-    "$bin/weftd" -r "$sock" "$@" >>"$work/log" 2>&1 </dev/null &
+    "${program:-$bin/weftd}" -r "$sock" "$@" >>"$work/log" 2>&1 </dev/null &
     local pid=$! tries
     echo "$pid" >"$work/pid"
     disown
@@ -67,7 +67,7 @@ start() {
         kill -0 "$pid" 2>/dev/null || break
         sleep 0.1
     done
-    echo "weftd did not come up:"
+    echo "${program:-weftd} did not come up:"
     tail -5 "$work/log"
     return 1
 }

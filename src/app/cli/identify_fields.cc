@@ -160,13 +160,6 @@ std::string size_text(uint64_t bytes) {
     return fmt::format("{:.1f} {}", value, units[unit]);
 }
 
-BlockFormat block_format(const nvme::IdentifyNamespace& data) {
-    const uint32_t index = (data.flbas & nvme::flbas::format_low) | (uint32_t{data.flbas} >> 5 & 3u) << 4;
-    const nvme::LbaFormat& format = data.lbaf[index];  // six bits: always one of the 64
-    if (format.lbads < 9 || format.lbads > 24) return {};
-    return {.block_bytes = 1u << format.lbads, .metadata_bytes = format.ms};
-}
-
 IdentifyFields controller_fields(const ControllerFacts& facts) {
     const nvme::IdentifyController& data = facts.data;
     const uint64_t page = uint64_t{1} << (12 + facts.capabilities.get(nvme::Capabilities::mpsmin));

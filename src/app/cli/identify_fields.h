@@ -12,6 +12,9 @@
 
 namespace weft::cli {
 
+using nvme_host::block_format;
+using nvme_host::BlockFormat;
+
 struct IdentifyField {
     std::string name;   // as nvme-cli prints it: "mdts"
     std::string label;  // "Maximum data transfer size"
@@ -33,13 +36,6 @@ struct NamespaceFacts {
     nvme_host::NamespaceIds ids;
 };
 IdentifyFields namespace_fields(const NamespaceFacts& facts);
-
-// Bytes of a logical block, and metadata bytes with it, in the format in use.
-struct BlockFormat {
-    uint32_t block_bytes = 0;  // 0: not a format that can be
-    uint32_t metadata_bytes = 0;
-};
-BlockFormat block_format(const nvme::IdentifyNamespace& data);
 
 // "4.0 KiB", "64.0 MiB", "512 B".
 std::string size_text(uint64_t bytes);

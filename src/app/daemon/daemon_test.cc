@@ -48,6 +48,17 @@ TEST_F(DaemonTest, StartsTheFrameworkAndStops) {
     EXPECT_EQ(daemon.target(), nullptr);
 }
 
+TEST_F(DaemonTest, TheTargetIsWhatTheProgramSays) {
+    DaemonOptions options;
+    options.target_name = "nvmf_example";
+    options.max_subsystems = 2;
+    Daemon daemon(world_.runtime(), options);
+    ASSERT_TRUE(start(daemon).has_value());
+    EXPECT_EQ(daemon.target()->name(), "nvmf_example");
+    EXPECT_EQ(daemon.target()->subsystem_max(), 2);
+    stop(daemon);
+}
+
 TEST_F(DaemonTest, AStopEndsTheWaitForAFrameworkThatNeverStarted) {
     Daemon daemon(world_.runtime(), waiting_options());
     ASSERT_TRUE(start(daemon).has_value());

@@ -40,7 +40,7 @@ inline constexpr const char* default_rpc_path = "/var/tmp/spdk.sock";
 // What the target's rooms can be made to say (-L).
 void register_log_flags();
 
-// Declares weftd's own options, which are in `into` once they are parsed.
-void declare_options(Options& options, DaemonOptions& into);
+// Declares weftd's own options, which are in `options` once they are parsed.
+void declare_options(Options& own, DaemonOptions& options);
 
 }  // namespace weft::app

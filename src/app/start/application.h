@@ -40,14 +40,14 @@ struct ApplicationInfo {
     std::string name;  // of the program; its error messages begin with it
     std::string text;  // what it does, in a line
     // What --help prints last; may be empty. Called then.
-    std::function<std::string()> usage = {};
-    std::string version = {};  // what -v prints; default: Weft's
+    std::function<std::string()> usage;
+    std::string version;  // what -v prints; default: Weft's
     // SIGINT, SIGTERM, SIGQUIT and SIGHUP come as events: `main` looks at is_stop_requested() or waits in serve().
     // Without it they end the program at once, as the system has it: for what changes nothing that lasts.
     bool catches_signals = true;
     env::TimeNs spin = 200 * env::ns_per_us;  // the default of --spin-us
     int manual_section = 1;                   // of the page that `--page man` prints
-    std::string see_also = {};                // there, in roff
+    std::string see_also;                // there, in roff
 };
 
 // One in a process. Used by the thread that made it; what `main` may call is marked.

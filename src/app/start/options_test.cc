@@ -24,7 +24,7 @@ class OptionsTest : public testing::Test {
 protected:
     OptionsTest()
         : app_({.name = "program", .text = "Does things", .usage = [] { return std::string("Good luck."); }}) {}
-    ~OptionsTest() override {
+    void TearDown() override {
         log::set_rate_limit(0, 0);
         log::set_print_level(log::Level::notice);
     }

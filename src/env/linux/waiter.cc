@@ -66,6 +66,8 @@ public:
         return filled;
     }
 
+    [[nodiscard]] int descriptor() const override { return epoll_.get(); }
+
     void wake() override {
         const uint64_t one = 1;
         WEFT_ASSERT(::write(wakeup_.get(), &one, sizeof(one)) == sizeof(one));

@@ -1,11 +1,11 @@
-#include "app/cli/target_options.h"
+#include "nvme_host/target_options.h"
 
 #include <gtest/gtest.h>
 
 #include "env/environment.h"
 #include "nvme/fabrics.h"
 
-namespace weft::cli {
+namespace weft::nvme_host {
 namespace {
 
 class TargetOptionsTest : public testing::Test {
@@ -78,7 +78,7 @@ TEST_F(TargetOptionsTest, SaysWhatIsWrong) {
     EXPECT_NE(error_of(wrong).find("tcp only"), std::string::npos);
     wrong = options_;
     wrong.subnqn.clear();
-    EXPECT_NE(error_of(wrong).find("--subnqn"), std::string::npos);
+    EXPECT_NE(error_of(wrong).find("subnqn is missing"), std::string::npos);
     wrong = options_;
     wrong.adrfam = "ipv6";
     EXPECT_NE(error_of(wrong).find("does not fit"), std::string::npos);
@@ -88,4 +88,4 @@ TEST_F(TargetOptionsTest, SaysWhatIsWrong) {
 }
 
 }  // namespace
-}  // namespace weft::cli
+}  // namespace weft::nvme_host
