@@ -20,6 +20,7 @@
 #include <string>
 #include <vector>
 
+#include "base/trace.h"
 #include "env/environment.h"
 #include "reactor/cpu_set.h"
 #include "reactor/event_source.h"
@@ -76,6 +77,8 @@ public:
     [[nodiscard]] int cpu() const { return options_.cpu; }
     [[nodiscard]] uint64_t busy_ns() const { return busy_ns_; }
     [[nodiscard]] uint64_t idle_ns() const { return idle_ns_; }
+    // Where it leaves a trace of what it does: see reactor/trace_here.h. Written on the reactor.
+    [[nodiscard]] trace::Track& track() { return track_; }
     // Kernel's id of the OS thread that runs it, 0 before it does.
     [[nodiscard]] int os_thread_id() const { return os_thread_id_; }
     void set_os_thread_id(int id) { os_thread_id_ = id; }
@@ -98,6 +101,7 @@ private:
 
     env::Environment& environment_;
     const ReactorOptions options_;
+    trace::Track track_{options_.name, options_.cpu};
     std::unique_ptr<env::Waiter> waiter_;
     std::unique_ptr<env::FileQueue> files_;
     std::unique_ptr<FileEvents> file_events_;

@@ -1,12 +1,17 @@
 #include "app/daemon/options.h"
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <bit>
+#include <charconv>
 #include <iostream>
 
 #include "app/manual/manual.h"
 #include "app/manual/version.h"
 #include "base/log.h"
+#include "base/trace_layout.h"
 #include "bdev/registry.h"
 #include "env/linux/os_thread.h"
 #include "nvmf/log_flags.h"
@@ -26,8 +31,7 @@ struct Accepted {
 
 constexpr Accepted accepted[] = {
     {"-s,--mem-size", true, "memory is ordinary memory, taken as it is needed"},
-    {"-i,--shm-id", true, "there is no shared memory between processes"},
-    {"-e,--tpoint-group", true, "tracing comes later"},
+    {"-i,--shm-id", true, "the memory of a trace is named by the process id"},
     {"-g,--single-file-segments", false, "there are no huge page files"},
     {"-n,--mem-channels", true, "memory channels do not matter"},
     {"-p,--main-core", true, "the control thread is not pinned"},
@@ -41,7 +45,6 @@ constexpr Accepted accepted[] = {
     {"--huge-dir", true, "huge pages are never needed"},
     {"--iova-mode", true, "no device is driven by DMA"},
     {"--base-virtaddr", true, "addresses are the system's choice"},
-    {"--num-trace-entries", true, "tracing comes later"},
     {"--msg-mempool-size", true, "messages are the sender's memory and never run out"},
     {"--env-context", true, "there is no DPDK"},
     {"--vfio-vf-token", true, "no PCI device is touched"},
@@ -86,6 +89,22 @@ std::string log_flag_names() {
     return names;
 }
 
+std::string trace_group_names() {
+    std::string names = "all";
+    for (const trace::GroupInfo& group : trace::groups) names += ", " + std::string(group.name);
+    return names;
+}
+
+std::string is_trace_size(const std::string& text) {
+    uint32_t entries = 0;
+    const char* const end = text.data() + text.size();
+    const auto [rest, error] = std::from_chars(text.data(), end, entries);
+    const bool is_size = entries >= trace::ring_entries_min && entries <= trace::ring_entries_max;
+    if (error == std::errc{} && rest == end && (entries == 0 || (is_size && std::has_single_bit(entries)))) return "";
+    return fmt::format("'{}' is not 0 or a power of two from {} to {}", text, trace::ring_entries_min,
+                       trace::ring_entries_max);
+}
+
 // What CLI11 fills besides the options themselves.
 struct Texts {
     std::string mask;
@@ -93,6 +112,7 @@ struct Texts {
     std::string config;
     std::string log_format = "text";
     uint64_t spin_us = 200;
+    std::vector<std::string> tracepoints;
     bool is_silent = false;
     std::vector<std::string> ignored;  // options without effect that were given, with the reason
 };
@@ -130,6 +150,13 @@ void declare(CLI::App& app, DaemonOptions& options, Texts& texts) {
         ->capture_default_str();
     app.add_option("--metrics", options.metrics_address,
                    "Serve Prometheus metrics and a status page by HTTP: a PORT (on 127.0.0.1) or ADDRESS:PORT");
+    app.add_option("-e,--tpoint-group", texts.tracepoints,
+                   "Trace from the start: " + trace_group_names() +
+                       "; a comma between groups; behind a colon a mask of tracepoints, or names joined by +");
+    app.add_option("--num-trace-entries", options.trace_entries,
+                   "How many entries a reactor's trace holds, a power of two, or 0 for no tracing")
+        ->check(is_trace_size, "", "trace size")
+        ->capture_default_str();
     app.add_option("--spin-us", texts.spin_us, "Microseconds a reactor stays awake after its last I/O command")
         ->check(CLI::Range(uint64_t{0}, uint64_t{10'000'000}))
         ->capture_default_str();
@@ -182,6 +209,16 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
         line.exit_status = app.exit(error, std::cout, std::cerr);
         if (*line.exit_status != 0) line.exit_status = 1;
         return line;
+    }
+    for (const std::string& text : texts.tracepoints) {
+        auto selection = trace::parse_selection(text);
+        if (!selection) {
+            std::cerr << "weftd: -e " << text << ": " << selection.error().message << "\n";
+            line.exit_status = 1;
+            return line;
+        }
+        if (!options.tracepoints) options.tracepoints.emplace();
+        options.tracepoints->add(*selection);
     }
     options.config_file = texts.config;
     options.spin = texts.spin_us * env::ns_per_us;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/trace_selection.h"
 #include "env/clock.h"
 
 namespace weft::app {
@@ -27,6 +28,8 @@ struct DaemonOptions {
     std::vector<std::string> log_flags;
     std::string metrics_address;             // "" for none
     std::optional<std::string> rpcs_allowed;
+    std::optional<trace::Selection> tracepoints;  // to switch on at the start
+    uint32_t trace_entries = 32768;               // for each reactor; 0: none, and no tracing
     env::TimeNs spin = 200 * env::ns_per_us;
     bool prints_reference = false;           // docs/rpc.md on standard output, and leave
     bool is_demo = false;
