@@ -2,7 +2,7 @@
 //
 // The turn's time stamp is too coarse for this, since all stages of an I/O may fall into one turn. The clock is the
 // monotonic one of the environment, which costs some 20 ns a reading, and only while the tracepoint is on: unlike the
-// CPU's counter it is the same on all CPUs, in nanoseconds, and what perf and bpftrace show beside it.
+// CPU's counter it is the same on all CPUs, in nanoseconds, and what `perf -k mono` shows beside it.
 #pragma once
 
 #include "base/trace.h"

@@ -22,21 +22,22 @@ traced() { # FILE COMMAND...: what the command does, as a trace
     "$bin/weft" trace record -s "$sock" -t 0 -o "$file" 2>"$work/said" &
     recorder=$!
     for _ in $(seq 100); do [ "$(mask reactor)" = 0x0 ] || break; sleep 0.05; done
-    "$@" || return 1
+    "$@"
+    local status=$?
     kill -TERM "$recorder"  # a shell lets nothing in the background hear SIGINT
-    wait "$recorder"
+    wait "$recorder" && return "$status"
 }
 
 check "a target" start
 check "a RAM disk and a file" eval 'rpc bdev_malloc_create --name Malloc0 --block_size 512 --num_blocks 65536 &&
     truncate -s 16M "$work/disk" && rpc bdev_aio_create --name File0 --filename "$work/disk" --block_size 512'
 check "a subsystem" export_device Malloc0
-check "with both" rpc nvmf_subsystem_add_ns --nqn "$nqn" --namespace '{"bdev_name":"File0","nsid":2}'
 is "nothing is traced, and nothing is there for it" "0x0 gone" "$(mask nvmf_tcp) $([ -e "$(shm)" ] || echo gone)"
 
 # One I/O through its stages.
-head -c 131072 /dev/urandom >"$work/data"
-both() { io write --file "$work/data" --length 4096 && io read --length 4096 --file "$work/back"; }
+head -c 131072 /dev/urandom >"$work/large"
+head -c 4096 "$work/large" >"$work/data"
+both() { io write --file "$work/data" && io read --length 4096 --file "$work/back"; }
 check "a write and a read are recorded" traced "$work/a.json" both
 went "a write, from its capsule to its answer" "$work/a.json" \
     "WRITE NEW TX_H_TO_C RDY_TO_EXECUTE EXECUTING[bdev write] EXECUTED RDY_TO_COMPLETE TRANSFER_C2H COMPLETED"
@@ -44,10 +45,14 @@ went "a read, sent from memory that the disk lends" "$work/a.json" \
     "READ NEW RDY_TO_EXECUTE EXECUTING EXECUTED RDY_TO_COMPLETE TRANSFER_C2H[bdev read] COMPLETED"
 check "it tells how much" grep -qE '^/.*a.json: [0-9]+ entries, [0-9]+ whole commands, 0 entries lost$' "$work/said"
 for name in reactor_ weft_control REACTOR_TURN REACTOR_SLEEP SOCK_RECV SOCK_SEND TCP_QP_CREATE TCP_QP_DESTROY \
-    THREAD_MESSAGE THREAD_IOCH_GET '"name":"FABRIC"' '"name":"IDENTIFY"'; do
+    THREAD_MESSAGE '"name":"FABRIC"' '"name":"IDENTIFY"'; do
     check "$name is in it" grep -qF -- "$name" "$work/a.json"
 done
-large() { io write --nsid 2 --file "$work/data" --length 131072 && io read --nsid 2 --length 131072 --file "$work/back"; }
+second() { rpc nvmf_subsystem_add_ns --nqn "$nqn" --namespace '{"bdev_name":"File0","nsid":2}'; }
+check "a second namespace is recorded" traced "$work/n.json" second
+check "with the channel that it needs" grep -qF '"THREAD_IOCH_GET"' "$work/n.json"
+check "which is made" grep -qF '"BDEV_IOCH_CREATE"' "$work/n.json"
+large() { io write --nsid 2 --file "$work/large" && io read --nsid 2 --length 131072 --file "$work/back"; }
 check "a large write to a file is recorded" traced "$work/b.json" large
 went "a write whose data is asked for" "$work/b.json" \
     "WRITE NEW AWAIT_R2T_ACK TX_H_TO_C RDY_TO_EXECUTE EXECUTING[bdev write] EXECUTED RDY_TO_COMPLETE TRANSFER_C2H COMPLETED"
@@ -94,7 +99,7 @@ is "is on" "0xffffffffffffffff 0x3 0xffffffffffffffff" "$(mask sock) $(mask bdev
 check "what is not here is said" grep -q "here are no tracepoints of blob, bdev_raid" "$work/log"
 check "a RAM disk" rpc bdev_malloc_create --name Malloc0 --block_size 512 --num_blocks 65536
 check "a subsystem again" export_device Malloc0
-check "a write" io write --file "$work/data" --length 4096
+check "a write" io write --file "$work/data"
 file=$(shm)
 kill_hard
 check "a dead target leaves its trace" "$bin/weft" trace --file "$file" -o "$work/e.json"

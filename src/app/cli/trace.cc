@@ -116,10 +116,11 @@ private:
                                .lost = reader.lost() + collection.dropped()};
         const std::string text = is_text_ ? to_text(recorded) : to_chrome_json(recorded);
         if (const auto done = write_file(output_, bytes_of(text)); !done) return report(done.error());
-        const std::string damaged =
-            reader.damaged() > 0 ? fmt::format(", {} damaged", reader.damaged()) : std::string();
+        std::string more;
+        if (collection.dropped() > 0) more += fmt::format(", {} older ones given up", collection.dropped());
+        if (reader.damaged() > 0) more += fmt::format(", {} damaged", reader.damaged());
         fmt::print(stderr, "{}: {} entries, {} whole commands, {} entries lost{}\n", output_ == "-" ? "trace" : output_,
-                   recorded.records.size(), count_whole_commands(recorded), recorded.lost, damaged);
+                   recorded.records.size(), count_whole_commands(recorded), reader.lost(), more);
         return exit_ok;
     }
 

@@ -268,22 +268,16 @@ private:
 
 }  // namespace
 
-TraceCollection::TraceCollection(size_t rings, size_t entries_max)
-    : ring_max_(std::max<size_t>(1, entries_max / std::max<size_t>(1, rings))), rings_(rings) {}
+TraceCollection::TraceCollection(size_t rings, size_t entries_max) : entries_max_(entries_max), rings_(rings) {}
 
 void TraceCollection::take(uint32_t ring, const Entry& entry) {
-    std::deque<Entry>& entries = rings_.at(ring);
-    if (entries.size() == ring_max_) {
-        entries.pop_front();
-        ++dropped_;
+    rings_.at(ring).push_back(entry);
+    if (size_ < entries_max_) {
+        ++size_;
+        return;
     }
-    entries.push_back(entry);
-}
-
-size_t TraceCollection::size() const {
-    size_t count = 0;
-    for (const auto& entries : rings_) count += entries.size();
-    return count;
+    std::ranges::max_element(rings_, {}, [](const auto& entries) { return entries.size(); })->pop_front();
+    ++dropped_;
 }
 
 std::vector<TraceRecord> TraceCollection::release() {
@@ -294,6 +288,7 @@ std::vector<TraceRecord> TraceCollection::release() {
         for (const Entry& entry : rings_[ring]) records.push_back({ring, number++, entry});
         rings_[ring] = {};
     }
+    size_ = 0;
     std::ranges::sort(records, {}, [](const TraceRecord& record) {
         return std::tuple(record.entry.time_ns, record.ring, record.number);
     });

@@ -24,21 +24,22 @@ struct RecordedTrace {
     uint64_t lost = 0;                 // overwritten before they were read, or more than were to be kept
 };
 
-// Keeps the newest entries of each ring, in bounded memory.
+// Keeps so many entries, in bounded memory: when there are more, the oldest of the ring that has the most goes.
 class TraceCollection final : public trace::Sink {
 public:
     // `entries_max` of all rings together.
     TraceCollection(size_t rings, size_t entries_max);
     void take(uint32_t ring, const trace::Entry& entry) override;
-    [[nodiscard]] size_t size() const;
+    [[nodiscard]] size_t size() const { return size_; }
     // Entries that were given up for newer ones.
     [[nodiscard]] uint64_t dropped() const { return dropped_; }
     // All of them by time. Nothing is left here.
     std::vector<TraceRecord> release();
 
 private:
-    const size_t ring_max_;
+    const size_t entries_max_;
     std::vector<std::deque<trace::Entry>> rings_;
+    size_t size_ = 0;
     uint64_t dropped_ = 0;
 };
 

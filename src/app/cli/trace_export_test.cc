@@ -142,16 +142,18 @@ TEST(TraceExport, IsWellFormedForAnyEntries) {
     }
 }
 
-TEST(TraceCollection, KeepsTheNewestOfEachRing) {
+TEST(TraceCollection, GivesUpTheOldestOfTheFullestRing) {
     TraceCollection collection(2, 20);
     for (uint64_t at = 0; at < 50; ++at) collection.take(0, {.time_ns = 2 * at});
     collection.take(1, {.time_ns = 81});
-    EXPECT_EQ(collection.size(), 11U);
-    EXPECT_EQ(collection.dropped(), 40U);
+    EXPECT_EQ(collection.size(), 20U);
+    EXPECT_EQ(collection.dropped(), 31U);
     const auto records = collection.release();
-    EXPECT_EQ(records.front().entry.time_ns, 80U);
-    EXPECT_EQ(records[1].ring, 1U);
+    ASSERT_EQ(records.size(), 20U);
+    EXPECT_EQ(records.front().entry.time_ns, 62U);
+    EXPECT_EQ(records[10].ring, 1U);
     EXPECT_EQ(records.back().entry.time_ns, 98U);
+    EXPECT_EQ(collection.size(), 0U);
 }
 
 }  // namespace
