@@ -32,7 +32,7 @@ std::string command_name(uint16_t opcode) {
     return text;
 }
 
-std::string io_name(uint16_t type) {
+std::string name_of_io(uint16_t type) {
     return type < std::size(trace_io_types) ? std::string(trace_io_types[type]) : std::to_string(type);
 }
 
@@ -68,7 +68,7 @@ std::vector<Argument> arguments_of(const PointInfo& info, const Entry& entry) {
         if (name == "request") {
             arguments.push_back({name, id_of(Kind::request, value), false});
         } else if (name == "type") {
-            arguments.push_back({name, io_name(static_cast<uint16_t>(value)), false});
+            arguments.push_back({name, name_of_io(static_cast<uint16_t>(value)), false});
         } else if (name == "opcode") {
             arguments.push_back({name, command_name(static_cast<uint16_t>(value)), false});
         } else {
@@ -108,8 +108,8 @@ private:
         uint32_t ring = 0;
         std::string name;
         std::string stage;  // "" before the first
-        uint64_t io = 0;    // what the device is doing for it; 0: nothing
-        std::string io_name;
+        uint64_t io = 0;      // what the device is doing for it
+        std::string io_name;  // "" for nothing
     };
 
     void add(const TraceRecord& record) {
@@ -187,9 +187,9 @@ private:
         lives_.erase(id);
     }
     void end_io(uint64_t id, Life& life, uint64_t time_ns, const std::vector<Argument>& arguments = {}) {
-        if (life.io == 0) return;
+        if (life.io_name.empty()) return;
         add_async('e', "nvmf", id, life.io_name, life.ring, time_ns, arguments);
-        life.io = 0;
+        life.io_name.clear();
     }
 
     void add_request(const TraceRecord& record, const PointInfo& info) {
@@ -216,14 +216,14 @@ private:
     // Slices of a track lie in one another: what the device does is cut in two where the stage ends before it.
     void enter(uint64_t id, Life& life, const PointInfo& info, const Entry& entry,
                const std::vector<Argument>& arguments) {
-        const uint64_t io = life.io;
+        std::string io_name = life.io_name;
         end_io(id, life, entry.time_ns);
         if (!life.stage.empty()) add_async('e', "nvmf", id, life.stage, life.ring, entry.time_ns);
         life.stage = stage_name(info);
         add_async('b', "nvmf", id, life.stage, life.ring, entry.time_ns, arguments);
-        if (io == 0) return;
-        add_async('b', "nvmf", id, life.io_name, life.ring, entry.time_ns);
-        life.io = io;
+        if (io_name.empty()) return;
+        add_async('b', "nvmf", id, io_name, life.ring, entry.time_ns);
+        life.io_name = std::move(io_name);
     }
 
     void add_io(const TraceRecord& record, const PointInfo& info) {
@@ -234,17 +234,18 @@ private:
             Life& life = open(owner, record.ring, entry.time_ns);
             end_io(owner, life, entry.time_ns);
             life.io = entry.object;
-            life.io_name = "bdev " + io_name(entry.d);
+            life.io_name = "bdev " + name_of_io(entry.d);
             add_async('b', "nvmf", owner, life.io_name, record.ring, entry.time_ns, arguments);
         } else if (info.shape == Shape::begin) {
-            const auto [place, is_new] = alone_.insert_or_assign(entry.object, TraceRecord{record});
+            const auto [place, is_new] = alone_.try_emplace(entry.object, record);
             if (is_new)
-                add_async('b', "bdev", entry.object, "bdev " + io_name(entry.d), record.ring, entry.time_ns, arguments);
+                add_async('b', "bdev", entry.object, "bdev " + name_of_io(entry.d), record.ring, entry.time_ns,
+                          arguments);
         } else if (const auto life = lives_.find(owner); owner != 0 && life != lives_.end()) {
             if (life->second.io == entry.object) end_io(owner, life->second, entry.time_ns, arguments);
         } else if (const auto start = alone_.find(entry.object); start != alone_.end()) {
-            add_async('e', "bdev", entry.object, "bdev " + io_name(start->second.entry.d), record.ring, entry.time_ns,
-                      arguments);
+            add_async('e', "bdev", entry.object, "bdev " + name_of_io(start->second.entry.d), record.ring,
+                      entry.time_ns, arguments);
             alone_.erase(start);
         }
     }
@@ -254,7 +255,7 @@ private:
         const uint64_t end = trace_.records.empty() ? base_ : trace_.records.back().entry.time_ns;
         while (!lives_.empty()) close(lives_.begin()->first, end, {{"end", "the trace ends", false}});
         for (const auto& [id, start] : alone_) {
-            add_async('e', "bdev", id, "bdev " + io_name(start.entry.d), start.ring, end,
+            add_async('e', "bdev", id, "bdev " + name_of_io(start.entry.d), start.ring, end,
                       {{"end", "the trace ends", false}});
         }
     }
