@@ -56,7 +56,13 @@ public:
             if (info.point == trace::Point::tcp_req_new && entry.c == cid) id = entry.object;
             const bool is_its_own = info.object == trace::Kind::request && entry.object == id;
             const bool is_for_it = info.object == trace::Kind::io && entry.a == id;
-            if (id != 0 && (is_its_own || is_for_it)) names.emplace_back(info.name);
+            if (id == 0 || !(is_its_own || is_for_it)) continue;
+            names.emplace_back(info.name);
+            // The network cuts data anywhere; one piece stands for all that follow each other.
+            const size_t count = names.size();
+            const bool is_piece =
+                count >= 4 && names[count - 1] == "BDEV_IO_DONE" && names[count - 3] == "BDEV_IO_DONE";
+            if (is_piece) names.resize(count - 2);
         }
         return names;
     }
