@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "app/cli/trace_export.h"
 #include "app/daemon/daemon.h"
 #include "bdev/test_runtime.h"
 
@@ -56,6 +57,14 @@ TEST_F(GrammarTest, OldNamesAreTheRegistrysToo) {
             if (!cli::grammar_of(method.name)) continue;
             EXPECT_EQ(cli::canonical_name(alias), method.name) << alias;
         }
+    }
+}
+
+// A trace has numbers, and `weft trace` their names.
+TEST(TraceNames, AreThoseOfTheBlockLayer) {
+    ASSERT_EQ(std::size(cli::trace_io_types), bdev::op_count);
+    for (size_t at = 0; at < bdev::op_count; ++at) {
+        EXPECT_EQ(cli::trace_io_types[at], bdev::name_of(static_cast<bdev::Op>(at)));
     }
 }
 

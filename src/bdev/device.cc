@@ -5,7 +5,9 @@
 #include <bit>
 
 #include "base/assert.h"
+#include "bdev/io_trace.h"
 #include "reactor/reactor.h"
+#include "reactor/trace_here.h"
 
 namespace weft::bdev {
 
@@ -81,10 +83,15 @@ void Device::retire(std::unique_ptr<Retirement> retirement) {
     home_->post(*retirement.release());
 }
 
-Channel::Channel() : retirement_(std::make_unique<Device::Retirement>()) {}
+Channel::Channel() : retirement_(std::make_unique<Device::Retirement>()) {
+    if (trace::is_on(trace::Point::bdev_ioch_create)) [[unlikely]]
+        trace_here(trace::Point::bdev_ioch_create, 0, {.a = Thread::current().id()});
+}
 
 Channel::~Channel() {
     WEFT_ASSERT(in_flight_ == 0);
+    if (trace::is_on(trace::Point::bdev_ioch_destroy)) [[unlikely]]
+        trace_here(trace::Point::bdev_ioch_destroy, 0, {.a = thread().id()});
     retirement_->figures = statistics_;
     retirement_->histogram = std::move(exact_);
     bdev().retire(std::move(retirement_));
@@ -132,6 +139,16 @@ void Channel::follow(const HistogramShape& shape) {
 }
 
 Progress Channel::submit(Request& request) {
+    if (!trace::is_on(trace::Group::bdev)) [[likely]]
+        return take(request);
+    trace_start(request);
+    const Progress progress = take(request);
+    if (progress == Progress::done) trace_done(request, static_cast<uint16_t>(request.status));
+    if (progress == Progress::retry) trace_done(request, trace_not_taken);
+    return progress;
+}
+
+Progress Channel::take(Request& request) {
     request.submitted_at = thread().reactor().now();
     const Status refused = check(request);
     if (refused != Status::success) [[unlikely]] {
@@ -153,6 +170,9 @@ Progress Channel::submit(Request& request) {
 
 void Channel::store(Request& piece) {
     WEFT_ASSERT(piece.op == Op::write && bdev().consumes_data_inline());
+    const bool is_traced = trace::is_on(trace::Group::bdev);
+    if (is_traced) [[unlikely]]
+        trace_start(piece);
     piece.status = check(piece);
     if (piece.status == Status::success) {
         Progress progress = start(piece);
@@ -163,6 +183,8 @@ void Channel::store(Request& piece) {
         WEFT_ASSERT(progress == Progress::done);
     }
     if (piece.status != Status::success) statistics_.count_error(piece.status);
+    if (is_traced) [[unlikely]]
+        trace_done(piece, static_cast<uint16_t>(piece.status));
 }
 
 void Channel::finish(Request& request, Status status) {
@@ -172,6 +194,8 @@ void Channel::finish(Request& request, Status status) {
     --in_flight_;
     request.status = status;
     count(request, status);
+    if (trace::is_on(trace::Group::bdev)) [[unlikely]]
+        trace_done(request, static_cast<uint16_t>(status));
     const CurrentThread scope(&thread());  // file completions are reaped by the reactor's first thread
     request.done(request);
 }

@@ -156,6 +156,7 @@ protected:
     void finish(Request& request, Status status);
 
 private:
+    Progress take(Request& request);
     [[nodiscard]] Status check(const Request& request) const;
     void count(const Request& request, Status status);
     void count_now(Op op, uint64_t bytes);

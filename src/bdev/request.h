@@ -52,8 +52,11 @@ struct Request {  // NOLINT(cppcoreguidelines-pro-type-member-init): module_data
     void (*done)(Request& request) = nullptr;
     void* context = nullptr;         // the caller's
 
+    uint64_t trace_owner = 0;        // whom it serves, in a trace (reactor/trace_here.h); 0: nobody
+
     // The block layer's.
     env::TimeNs submitted_at = 0;
+    uint64_t trace_id = 0;           // who it is there; only while tracing
     ListLink<Request> link;          // queues of the module that has it
     // The module's: constructed in place by it (a file operation, a child request).
     static constexpr size_t module_bytes = 192;

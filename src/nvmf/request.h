@@ -14,6 +14,7 @@
 #include "base/bytes.h"
 #include "base/intrusive_list.h"
 #include "base/probe.h"
+#include "base/trace.h"
 #include "bdev/request.h"
 #include "memory/buffer_pool.h"
 #include "nvme/command.h"
@@ -72,6 +73,13 @@ struct Request {
         const RequestState from = state_;
         state_ = next_state(state_, event);
         WEFT_PROBE(request_state, this, static_cast<uint8_t>(from), static_cast<uint8_t>(state_), command.opcode);
+        if (trace::is_on(trace::Group::nvmf_tcp)) [[unlikely]]
+            trace_move(from, event);
+    }
+    // An entry of a trace, when `point` is on. The stages that are states are move()'s to tell.
+    void trace_at(trace::Point point, const trace::Arguments& arguments = {}) {
+        if (trace::is_on(point)) [[unlikely]]
+            write_trace(point, arguments);
     }
 
     [[nodiscard]] std::span<const iovec> data() const { return std::span(iov).first(iov_count); }
@@ -89,6 +97,10 @@ struct Request {
     void reset();
 
 private:
+    void trace_move(RequestState from, RequestEvent event);
+    void write_trace(trace::Point point, const trace::Arguments& arguments);
+
+    uint64_t trace_id_ = 0;  // of the command, in a trace; 0 until the first entry
     RequestState state_ = RequestState::free;
 };
 

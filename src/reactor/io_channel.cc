@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "reactor/thread.h"
+#include "reactor/trace_here.h"
 
 namespace weft {
 
@@ -25,7 +26,10 @@ IoChannel::~IoChannel() { WEFT_ASSERT(references_ == 0); }
 void IoChannel::drop_reference() {
     WEFT_ASSERT(thread_->is_current());
     WEFT_ASSERT(references_ > 0);
-    if (--references_ > 0 || removal_posted_) return;
+    --references_;
+    if (trace::is_on(trace::Point::thread_ioch_put)) [[unlikely]]
+        trace_here(trace::Point::thread_ioch_put, thread_->id(), {.c = references_});
+    if (references_ > 0 || removal_posted_) return;
     removal_posted_ = true;
     thread_->post(removal_);
 }
@@ -35,6 +39,10 @@ IoDevice::~IoDevice() { WEFT_ASSERT(threads_.empty()); }
 Result<IoChannel*> IoDevice::get_channel() {
     Thread& thread = Thread::current();
     const auto found = thread.channels_.find(this);
+    if (trace::is_on(trace::Point::thread_ioch_get)) [[unlikely]] {
+        const uint32_t before = found == thread.channels_.end() ? 0 : found->second->references_;
+        trace_here(trace::Point::thread_ioch_get, thread.id(), {.c = before + 1});
+    }
     if (found != thread.channels_.end()) return found->second.get();
     auto made = make_channel();
     if (!made) return std::unexpected(std::move(made).error());

@@ -157,6 +157,9 @@ void Reactor::account(env::TimeNs duration, uint32_t work) {
     }
     WEFT_PROBE(turn, options_.cpu, work, duration);
     turn_lengths_.count(duration);
+    if (trace::is_on(trace::Point::reactor_turn)) [[unlikely]] {
+        track_.write(trace::Point::reactor_turn, 0, {.b = duration, .c = work}, now_);
+    }
     busy_ns_.store(busy_ns_.load(std::memory_order_relaxed) + duration, std::memory_order_relaxed);
     for (const auto& thread : threads_) {
         const env::TimeNs share = duration * std::min(thread->turn_work_, work) / work;
@@ -214,6 +217,9 @@ void Reactor::end_rest() {
     }
     // Time asleep is idle time, and the turn that follows must not be charged with it.
     const env::TimeNs woke = environment_.clock().now();
+    if (trace::is_on(trace::Point::reactor_sleep)) [[unlikely]] {
+        track_.write(trace::Point::reactor_sleep, 0, {.b = woke - now_}, woke);
+    }
     account(woke - now_, 0);
     now_ = woke;
     last_work_ = 0;

@@ -21,6 +21,7 @@
 #include <string>
 #include <vector>
 
+#include "base/trace.h"
 #include "env/environment.h"
 #include "reactor/cpu_set.h"
 #include "reactor/event_source.h"
@@ -108,6 +109,8 @@ public:
     [[nodiscard]] uint64_t idle_ns() const { return idle_ns_; }
     // Of turns that found work. On the reactor.
     [[nodiscard]] const TurnLengths& turn_lengths() const { return turn_lengths_; }
+    // Where it leaves a trace of what it does: see reactor/trace_here.h. Written on the reactor.
+    [[nodiscard]] trace::Track& track() { return track_; }
     // Kernel's id of the OS thread that runs it, 0 before it does.
     [[nodiscard]] int os_thread_id() const { return os_thread_id_; }
     void set_os_thread_id(int id) { os_thread_id_ = id; }
@@ -131,6 +134,7 @@ private:
 
     env::Environment& environment_;
     const ReactorOptions options_;
+    trace::Track track_{options_.name, options_.cpu};
     std::unique_ptr<env::Waiter> waiter_;
     std::unique_ptr<env::FileQueue> files_;
     std::unique_ptr<FileEvents> file_events_;

@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "reactor/reactor.h"
+#include "reactor/trace_here.h"
 
 namespace weft {
 
@@ -46,7 +47,10 @@ uint32_t Thread::run_messages() {
         if (node == nullptr) break;
         ++count;
         Message& message = *static_cast<Message*>(node);
+        const env::TimeNs began = trace::is_on(trace::Point::thread_message) ? trace_time() : 0;
         message.run(message);
+        if (began != 0) [[unlikely]]
+            trace_here(trace::Point::thread_message, id_, {.b = trace_time() - began});
     }
     return count;
 }

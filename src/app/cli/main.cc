@@ -42,6 +42,7 @@ int run(int argc, char** argv) {
     const bool is_rpc_py = is_called_as_rpc(argc > 0 ? argv[0] : "");
     subcommands.push_back(weft::cli::make_rpc(is_rpc_py));
     subcommands.push_back(weft::cli::make_top());
+    subcommands.push_back(weft::cli::make_trace());
     std::vector<std::pair<CLI::App*, Subcommand*>> declared;
     declared.reserve(subcommands.size());
     for (const auto& subcommand : subcommands) declared.emplace_back(subcommand->declare(app), subcommand.get());

@@ -123,6 +123,18 @@ Result<const ParamDescription*> describe(const MethodDescription& method, std::s
 
 namespace {
 
+Result<Json> hexadecimal_value(std::string_view text, std::string_view name) {
+    std::string_view digits = text;
+    if (digits.starts_with("0x") || digits.starts_with("0X")) digits.remove_prefix(2);
+    uint64_t value = 0;
+    const char* const end = digits.data() + digits.size();
+    const auto [rest, error] = std::from_chars(digits.data(), end, value, 16);
+    if (digits.empty() || error != std::errc{} || rest != end) {
+        return fail(Errc::invalid_argument, fmt::format("{}: '{}' is no hexadecimal number of 64 bits", name, text));
+    }
+    return Json(value);
+}
+
 // The value of one argument. `param` may be null: nothing is known of it.
 Result<Json> value_of(const Argument& argument, const ParamDescription* param) {
     using Kind = GrammarTarget::Kind;
@@ -148,6 +160,7 @@ Result<Json> value_of(const Argument& argument, const ParamDescription* param) {
         }
         return list;
     }
+    if (argument.kind == Kind::hexadecimal) return hexadecimal_value(*argument.value, argument.name);
     if (param != nullptr) return typed_value(*argument.value, param->type, argument.name);
     Json value = json_or_string(*argument.value);
     return is_text_param(argument.name) && !value.is_string() ? Json(*argument.value) : std::move(value);

@@ -7,7 +7,7 @@ namespace weft::cli {
 namespace {
 
 // WORD=PARAM, or PARAM alone for a positional argument. Behind PARAM: "!" a flag, "~" a flag for false, "," a list,
-// "@" MiB. Forms of 23.05 that are gone today stand behind today's.
+// "@" MiB, "#" hexadecimal. Forms of 23.05 that are gone today stand behind today's.
 struct Row {
     std::string_view method;
     std::string_view words;
@@ -110,6 +110,10 @@ constexpr Row table[] = {
     {"sock_set_default_impl", "-i=impl_name --impl=impl_name"},
     {"spdk_kill_instance", "sig_name"},
     {"thread_set_cpumask", "-i=id -m=cpumask"},
+    {"trace_clear_tpoint_mask", "name tpoint_mask#"},
+    {"trace_disable_tpoint_group", "name"},
+    {"trace_enable_tpoint_group", "name"},
+    {"trace_set_tpoint_mask", "name tpoint_mask#"},
 };
 
 constexpr std::string_view text_params[] = {
@@ -145,7 +149,7 @@ GrammarTarget read_target(std::string_view text) {
     }
     using Kind = GrammarTarget::Kind;
     constexpr std::pair<char, Kind> marks[] = {
-        {'!', Kind::flag}, {'~', Kind::flag_off}, {',', Kind::list}, {'@', Kind::mebibytes}};
+        {'!', Kind::flag}, {'~', Kind::flag_off}, {',', Kind::list}, {'@', Kind::mebibytes}, {'#', Kind::hexadecimal}};
     for (const auto& [mark, kind] : marks) {
         if (!text.ends_with(mark)) continue;
         target.kind = kind;

@@ -17,6 +17,7 @@ struct GrammarTarget {
         flag,       // no word: true
         flag_off,   // no word: false
         list,       // words separated by commas
+        hexadecimal,  // a number in that notation, with or without 0x
         mebibytes,  // a size in MiB, from which num_blocks is made with block_size
     };
     std::string_view word;   // "-b", "--timeout-ms"; empty for a positional argument

@@ -33,6 +33,7 @@ std::unique_ptr<Subcommand> make_perf();
 // `is_rpc_py`: prints as the field's rpc.py does.
 std::unique_ptr<Subcommand> make_rpc(bool is_rpc_py);
 std::unique_ptr<Subcommand> make_top();
+std::unique_ptr<Subcommand> make_trace();
 
 // Exit codes: 0 and 1 as usual; CLI11 has codes of its own, above 100, for a wrong command line.
 inline constexpr int exit_ok = 0;

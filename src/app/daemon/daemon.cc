@@ -1,6 +1,7 @@
 #include "app/daemon/daemon.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "app/manual/version.h"
 #include "app/observe/figures_json.h"
@@ -38,6 +39,7 @@ void Daemon::add_methods() {
     add_framework_methods(methods_, *this);
     add_thread_methods(methods_, runtime_);
     add_log_methods(methods_);
+    add_trace_methods(methods_, tracing_);
     add_state_methods(methods_, *this);
     add_remote_methods(methods_, remote_);
     add_notify_methods(methods_, notifications_);
@@ -130,6 +132,7 @@ Task<Result<void>> Daemon::start() {
 }
 
 Task<Result<void>> Daemon::bring_up() {
+    WEFT_CO_TRY(co_await start_tracing());
     if (options_.has_rpc_server) WEFT_CO_TRY(co_await remote_.prepare(options_.rpc_addresses));
     WEFT_CO_TRY(open_pages());
     loads_config_file_ = !options_.config_file.empty();
@@ -145,6 +148,19 @@ Task<Result<void>> Daemon::bring_up() {
     if (options_.waits_for_rpc) co_return Result<void>{};
     if (is_demo_wanted_) WEFT_CO_TRY(co_await keep_as_one(set_up_demo(), false));
     co_return co_await open_rpc_servers();
+}
+
+// Of what -e names, before anything else happens.
+Task<Result<void>> Daemon::start_tracing() {
+    if (!options_.tracepoints) co_return Result<void>{};
+    if (const auto& absent = options_.tracepoints->absent; !absent.empty()) {
+        WEFT_WARNLOG("-e: here are no tracepoints of {}", fmt::join(absent, ", "));
+    }
+    if (options_.trace_entries == 0) {
+        WEFT_WARNLOG("-e: nothing is traced: --num-trace-entries is 0");
+        co_return Result<void>{};
+    }
+    co_return co_await tracing_.switch_on(*options_.tracepoints);
 }
 
 Task<void> Daemon::stop() {

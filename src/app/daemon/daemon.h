@@ -10,6 +10,7 @@
 #include "app/daemon/remote.h"
 #include "app/daemon/scheduler_rpc.h"
 #include "app/daemon/sockets.h"
+#include "app/daemon/tracing.h"
 #include "app/observe/pages.h"
 #include "app/state/keeper.h"
 #include "bdev/bdev_rpc.h"
@@ -62,6 +63,7 @@ private:
     Task<Result<void>> bring_up();
     Task<void> wait_for_calls();
     Task<Result<void>> open_rpc_servers();
+    Task<Result<void>> start_tracing();
     Result<void> open_pages();
     // daemon_state.cc
     Task<Result<void>> open_state();
@@ -73,6 +75,7 @@ private:
 
     Runtime& runtime_;
     const DaemonOptions options_;
+    Tracing tracing_{runtime_, options_.trace_entries};
     rpc::Registry methods_;
     bdev::Registry bdevs_;
     bdev::BdevOptions bdev_options_;

@@ -1,7 +1,14 @@
 #include "app/daemon/options.h"
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
+#include <bit>
+#include <charconv>
+
+#include "base/trace_layout.h"
 #include "bdev/registry.h"
 #include "nvmf/log_flags.h"
 #include "rpc/server.h"
@@ -13,6 +20,45 @@ void register_log_flags() {
     nvmf::register_log_flags();
     rpc::register_log_flags();
 }
+
+namespace {
+
+std::string trace_group_names() {
+    std::string names = "all";
+    for (const trace::GroupInfo& group : trace::groups) names += ", " + std::string(group.name);
+    return names;
+}
+
+std::string is_trace_size(const std::string& text) {
+    uint32_t entries = 0;
+    const char* const end = text.data() + text.size();
+    const auto [rest, error] = std::from_chars(text.data(), end, entries);
+    const bool is_size = entries >= trace::ring_entries_min && entries <= trace::ring_entries_max;
+    if (error == std::errc{} && rest == end && (entries == 0 || (is_size && std::has_single_bit(entries)))) return "";
+    return fmt::format("'{}' is not 0 or a power of two from {} to {}", text, trace::ring_entries_min,
+                       trace::ring_entries_max);
+}
+
+void declare_trace_options(CLI::App& app, DaemonOptions& options) {
+    app.add_option_function<std::vector<std::string>>(
+        "-e,--tpoint-group",
+        [&options](const std::vector<std::string>& texts) {
+            for (const std::string& text : texts) {
+                const auto selection = trace::parse_selection(text);
+                if (!selection) throw CLI::ValidationError("-e " + text, selection.error().message);
+                if (!options.tracepoints) options.tracepoints.emplace();
+                options.tracepoints->add(*selection);
+            }
+        },
+        "Trace from the start: " + trace_group_names() +
+            "; a comma between groups; behind a colon a mask of tracepoints, or names joined by +");
+    app.add_option("--num-trace-entries", options.trace_entries,
+                   "How many entries a reactor's trace holds, a power of two, or 0 for no tracing")
+        ->check(is_trace_size, "", "trace size")
+        ->capture_default_str();
+}
+
+}  // namespace
 
 void declare_options(Options& own, DaemonOptions& options) {
     CLI::App& app = own.cli();
@@ -44,6 +90,7 @@ void declare_options(Options& own, DaemonOptions& options) {
     declare_remote_options(app, options.remote);
     app.add_option("--metrics", options.metrics_address,
                    "Serve Prometheus metrics and a status page by HTTP: a PORT (on 127.0.0.1) or ADDRESS:PORT");
+    declare_trace_options(app, options);
     app.add_flag("--demo", options.is_demo, "Export a RAM disk (Malloc0) at once, for trying things out");
     app.add_option("--demo-address", options.demo_address, "Where the demo listens")->capture_default_str();
     app.add_option("--demo-port", options.demo_port, "Its port")->capture_default_str();

@@ -8,6 +8,7 @@
 
 #include "app/daemon/remote_options.h"
 #include "app/start/options.h"
+#include "base/trace_selection.h"
 
 namespace weft::app {
 
@@ -28,6 +29,8 @@ struct DaemonOptions {
     bool waits_for_rpc = false;
     std::string metrics_address;             // "" for none
     std::optional<std::string> rpcs_allowed;
+    std::optional<trace::Selection> tracepoints;  // to switch on at the start
+    uint32_t trace_entries = 32768;               // for each reactor; 0: none, and no tracing
     bool prints_reference = false;           // docs/rpc.md on standard output, and leave
     bool is_demo = false;
     std::string demo_address = "127.0.0.1";

@@ -23,8 +23,8 @@ struct Accepted {
 
 constexpr Accepted accepted[] = {
     {"-s,--mem-size", true, "memory is ordinary memory, taken as it is needed"},
-    {"-i,--shm-id", true, "there is no shared memory between processes"},
-    {"-e,--tpoint-group", true, "tracing comes later"},
+    {"-i,--shm-id", true, "the memory of a trace is named by the process id"},
+    {"-e,--tpoint-group", true, "only weftd traces"},
     {"-g,--single-file-segments", false, "there are no huge page files"},
     {"-n,--mem-channels", true, "memory channels do not matter"},
     {"-p,--main-core", true, "the control thread is not pinned"},
@@ -38,7 +38,7 @@ constexpr Accepted accepted[] = {
     {"--huge-dir", true, "huge pages are never needed"},
     {"--iova-mode", true, "no device is driven by DMA"},
     {"--base-virtaddr", true, "addresses are the system's choice"},
-    {"--num-trace-entries", true, "tracing comes later"},
+    {"--num-trace-entries", true, "only weftd traces"},
     {"--msg-mempool-size", true, "messages are the sender's memory and never run out"},
     {"--env-context", true, "there is no DPDK"},
     {"--vfio-vf-token", true, "no PCI device is touched"},

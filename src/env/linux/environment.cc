@@ -16,6 +16,7 @@
 #include "env/linux/network.h"
 #include "env/linux/offload.h"
 #include "env/linux/os_thread.h"
+#include "env/linux/shared_memory.h"
 #include "env/linux/waiter.h"
 
 namespace weft::env {
@@ -53,6 +54,9 @@ public:
         return FileWorkers::create();
     }
 
+    Result<std::unique_ptr<SharedMemory>> make_shared_memory(const std::string& name, size_t size_bytes) override {
+        return make_linux_shared_memory(name, size_bytes);
+    }
     void offload(OffloadJob job) override { offload_.run(std::move(job)); }
     void wait_for_offloaded() override { offload_.wait_until_idle(); }
 

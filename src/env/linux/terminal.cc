@@ -103,4 +103,6 @@ Result<std::unique_ptr<Terminal>> Terminal::open() {
     return std::unique_ptr<Terminal>(std::make_unique<LinuxTerminal>());
 }
 
+bool is_error_terminal() { return isatty(STDERR_FILENO) != 0; }
+
 }  // namespace weft::env

@@ -33,4 +33,7 @@ public:
     virtual void suspend() = 0;
 };
 
+// Standard error goes to a terminal: somebody looks.
+bool is_error_terminal();
+
 }  // namespace weft::env

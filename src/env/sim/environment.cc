@@ -31,6 +31,22 @@ private:
     Core& core_;
 };
 
+// Plain memory: no other process of a simulated machine looks at it.
+class SimSharedMemory final : public env::SharedMemory {
+public:
+    SimSharedMemory(std::string path, size_t size_bytes)
+        : path_(std::move(path)),
+          words_((size_bytes + 7) / 8),
+          bytes_(std::as_writable_bytes(std::span(words_)).first(size_bytes)) {}
+    [[nodiscard]] MutableBytes bytes() const override { return bytes_; }
+    [[nodiscard]] const std::string& path() const override { return path_; }
+
+private:
+    const std::string path_;
+    std::vector<uint64_t> words_;
+    const MutableBytes bytes_;
+};
+
 class SimEnvironment final : public env::Environment {
 public:
     SimEnvironment(Core& core, const Options& options, Machine& machine, Wire& wire)
@@ -48,6 +64,10 @@ public:
     Result<std::unique_ptr<env::Waiter>> make_waiter() override { return std::make_unique<SimWaiter>(core_); }
     Result<std::unique_ptr<env::FileQueue>> make_file_queue() override {
         return std::make_unique<SimFileQueue>(machine_);
+    }
+
+    Result<std::unique_ptr<env::SharedMemory>> make_shared_memory(const std::string& name, size_t size_bytes) override {
+        return std::make_unique<SimSharedMemory>(env::shared_memory_path(name), size_bytes);
     }
 
     void offload(env::OffloadJob job) override {

@@ -12,6 +12,7 @@
 #include "nvmf/log_flags.h"
 #include "nvmf/tcp/group.h"
 #include "nvmf/tcp/transport.h"
+#include "reactor/trace_here.h"
 
 namespace weft::nvmf::tcp {
 
@@ -36,7 +37,11 @@ Connection::Connection(TcpGroup& group, uint64_t uid, std::unique_ptr<env::Strea
     state = State::connecting;
 }
 
-Connection::~Connection() { WEFT_ASSERT(send_queue_.empty()); }
+Connection::~Connection() {
+    WEFT_ASSERT(send_queue_.empty());
+    if (trace::is_on(trace::Point::tcp_qp_destroy)) [[unlikely]]
+        trace_here(trace::Point::tcp_qp_destroy, uid(), {.c = qid});
+}
 
 Result<void> Connection::start() {
     const TransportOptions& opts = options();
@@ -49,6 +54,8 @@ Result<void> Connection::start() {
     WEFT_TRY(
         watch(group().thread(), *stream_, {.events = env::Events::readable | env::Events::writable, .edge = true}));
     timer_.start_after(opts.handshake_timeout_ms * env::ns_per_ms);
+    if (trace::is_on(trace::Point::tcp_qp_create)) [[unlikely]]
+        trace_here(trace::Point::tcp_qp_create, uid());
     return {};
 }
 
@@ -61,6 +68,8 @@ void Connection::connected() {
     timer_.stop();
     is_connecting = false;
     state = State::enabled;
+    if (trace::is_on(trace::Point::tcp_qp_state_change)) [[unlikely]]
+        trace_here(trace::Point::tcp_qp_state_change, uid(), {.c = qid, .d = static_cast<uint16_t>(state)});
     nvme::wire::Negotiated negotiated = receiver_.negotiated();
     negotiated.capsule_data_max =
         is_admin() ? std::max(options().in_capsule_data_size, admin_in_capsule_max) : options().in_capsule_data_size;
@@ -80,6 +89,8 @@ uint32_t Connection::on_events(uint32_t events) {
 void Connection::close(std::string_view why) {
     if (is_closing()) return;
     WEFT_INFOLOG(log_nvmf_tcp, "closing queue {} of host \"{}\": {}", qid, log::quoted(hostnqn), why);
+    if (trace::is_on(trace::Point::tcp_qp_disconnect)) [[unlikely]]
+        trace_here(trace::Point::tcp_qp_disconnect, uid(), {.c = qid});
     phase_ = Phase::closing;
     stall_ = Stall::none;
     state = State::deactivating;
@@ -107,6 +118,7 @@ void Connection::lose(TcpRequest& request) {
         case RequestState::draining: break;
         case RequestState::free:
             // Its capsule has not come to its end.
+            request.trace_at(trace::Point::tcp_req_lost, {.c = static_cast<uint32_t>(outstanding.size())});
             release(request);
             break;
         case RequestState::sending:

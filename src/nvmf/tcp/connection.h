@@ -86,6 +86,7 @@ private:
     void process(Bytes input);
     void begin_pdu(Bytes rest);
     void begin_command(Bytes rest);
+    void trace_new(TcpRequest& request);
     void begin_h2c_data();
     void take_data(const nvme::wire::Event& event);
     void end_pdu(bool digest_ok);
@@ -114,6 +115,7 @@ private:
     Outcome send_in_place(TcpRequest& request);
     bool borrow(TcpRequest& request);
     size_t append_pieces(const TcpRequest& request, std::span<iovec> pieces) const;
+    void trace_send(env::TimeNs began, size_t count, const env::Transfer& sent);
     Outcome settle(TcpRequest& first, size_t count, size_t bytes, const env::Transfer& sent);
     void finish_sending(TcpRequest& request);
     void own_lent_data(TcpRequest& request);

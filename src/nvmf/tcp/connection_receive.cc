@@ -12,6 +12,7 @@
 #include "nvmf/streamed_write.h"
 #include "nvmf/tcp/connection.h"
 #include "nvmf/tcp/group.h"
+#include "reactor/trace_here.h"
 
 namespace weft::nvmf::tcp {
 
@@ -37,8 +38,15 @@ uint32_t Connection::receive() {
     if (is_stalled() || is_closing()) return 0;
     const MutableBytes buffer = group_.receive_buffer();
     WEFT_PROBE(receive_begin, uid());
+    const env::TimeNs began = trace::is_on(trace::Point::sock_recv) ? trace_time() : 0;
     const env::Transfer got = stream_->receive(buffer);
     WEFT_PROBE(receive_end, uid(), got.bytes);
+    const bool is_news = got.state != env::Transfer::State::would_block;
+    if (began != 0 && is_news) [[unlikely]] {
+        trace_here(trace::Point::sock_recv, uid(), {.b = trace_time() - began, .c = static_cast<uint32_t>(got.bytes)});
+    }
+    if (trace::is_on(trace::Point::tcp_read_done) && is_news) [[unlikely]]
+        trace_here(trace::Point::tcp_read_done, uid(), {.c = static_cast<uint32_t>(got.bytes)});
     switch (got.state) {
         case env::Transfer::State::would_block: return 0;
         case env::Transfer::State::end: close("the host closed the connection"); return 1;
@@ -105,6 +113,7 @@ void Connection::begin_command(Bytes rest) {
     request->command = receiver_.header_as<nvme::wire::CapsuleCmd>().sqe;
     request->qpair = this;
     request->began = group().thread().reactor().now();
+    trace_new(*request);
     const uint16_t cid = request->command.cid;
     const bool conflicts = cids_[cid & 0xFF] > 0 && has_outstanding_cid(cid) && !gives_up_event_request(cid);
     ++cids_[cid & 0xFF];
@@ -113,6 +122,14 @@ void Connection::begin_command(Bytes rest) {
     const uint32_t payload_bytes = receiver_.payload_size();
     request->refusal = conflicts ? status::cid_conflict : plan(*request, payload_bytes);
     if (request->refusal.is_success() && payload_bytes > 0) place_in_capsule_data(*request, payload_bytes, rest);
+}
+
+void Connection::trace_new(TcpRequest& request) {
+    const nvme::Command& command = request.command;
+    const uint16_t admin = is_admin() ? trace::admin_opcode : 0;
+    request.trace_at(
+        trace::Point::tcp_req_new,
+        {.a = uid(), .b = command.slba(), .c = command.cid, .d = static_cast<uint16_t>(command.opcode | admin)});
 }
 
 bool Connection::has_outstanding_cid(uint16_t cid) const {
@@ -159,6 +176,7 @@ Status Connection::plan(TcpRequest& request, uint32_t payload_bytes) {
 // The command's data follows in its capsule: finds where it goes.
 void Connection::place_in_capsule_data(TcpRequest& request, uint32_t payload_bytes, Bytes rest) {
     if (request.direction != TransferDirection::host_to_controller) return;
+    request.trace_at(trace::Point::tcp_req_tx_h_to_c, {.c = payload_bytes});
     if (uses_control_data(request)) {
         request.allocate_control(request.data_bytes);
         request.move(RequestEvent::receive);
@@ -229,6 +247,7 @@ void Connection::begin_h2c_data() {
     if (header.datal == 0) return terminate(nvme::wire::invalid_field(offsetof(nvme::wire::H2cData, datal)));
     rx_request_ = request;
     rx_offset_ = header.datao;
+    request->trace_at(trace::Point::tcp_req_tx_h_to_c, {.b = header.datao, .c = header.datal});
 }
 
 void Connection::take_data(const Event& event) {
@@ -360,6 +379,8 @@ void Connection::ask_for_data(TcpRequest& request) {
         request.received_bytes + std::min(request.data_bytes - request.received_bytes, options().max_io_size);
     request.r2t_sent = false;
     request.is_r2t_queued = true;
+    request.trace_at(trace::Point::tcp_req_await_r2t_ack,
+                     {.b = request.received_bytes, .c = request.granted_bytes - request.received_bytes});
     queue(request);
 }
 
@@ -375,6 +396,7 @@ void Connection::end_h2c_data(bool digest_ok) {
 }
 
 void Connection::execute(TcpRequest& request) {
+    request.trace_at(trace::Point::tcp_req_rdy_to_execute);
     if (is_admin() || request.command.is_fabrics()) {
         execute_command(request);
     } else {

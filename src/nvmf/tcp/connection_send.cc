@@ -4,9 +4,11 @@
 #include "base/crc32c.h"
 #include "base/probe.h"
 #include "bdev/device.h"
+#include "bdev/io_trace.h"
 #include "nvmf/io_commands.h"
 #include "nvmf/tcp/connection.h"
 #include "nvmf/tcp/group.h"
+#include "reactor/trace_here.h"
 
 namespace weft::nvmf::tcp {
 
@@ -73,6 +75,7 @@ bool Connection::prepare_send(TcpRequest& request) {
                                                         framing_));
         return true;
     }
+    request.trace_at(trace::Point::tcp_req_transfer_c2h, {.c = request.data_bytes});
     const bool has_data = request.direction == nvme::TransferDirection::controller_to_host && request.data_bytes > 0 &&
                           request.status().is_success();
     if (!has_data) {
@@ -119,6 +122,12 @@ bool Connection::borrow(TcpRequest& request) {
         WEFT_ASSERT(memory->size() == request.data_bytes);
         request.use_lent(*memory);
         request.is_lending = true;
+        if (trace::is_on(trace::Group::bdev)) [[unlikely]] {
+            request.io.op = bdev::Op::read;
+            request.io.lba = lba;
+            request.io.blocks = blocks;
+            bdev::trace_start(request.io);
+        }
         return true;
     }
     if (request.control == nullptr) request.control = std::make_unique_for_overwrite<std::byte[]>(request.data_bytes);
@@ -186,8 +195,11 @@ Connection::Outcome Connection::send_batch(TcpRequest& first) {
     }
     if (count == 0) return Outcome::held_up;
     WEFT_PROBE(send_begin, uid(), count, bytes);
+    const env::TimeNs began = trace::is_on(trace::Point::sock_send) ? trace_time() : 0;
     const env::Transfer sent = stream_->send(pieces.first(piece_count));
     WEFT_PROBE(send_end, uid(), sent.bytes);
+    if (began != 0) [[unlikely]]
+        trace_send(began, count, sent);
     const Outcome outcome = settle(first, count, bytes, sent);
     return outcome == Outcome::sent && is_held_up ? Outcome::held_up : outcome;
 }
@@ -204,9 +216,17 @@ Connection::Outcome Connection::send_in_place(TcpRequest& request) {
     const Bytes head = Bytes(request.head).first(request.head_bytes);
     const Bytes body(static_cast<const std::byte*>(request.iov[0].iov_base), request.iov[0].iov_len);
     WEFT_PROBE(send_begin, uid(), size_t{1}, head.size() + body.size());
+    const env::TimeNs began = trace::is_on(trace::Point::sock_send) ? trace_time() : 0;
     const env::Transfer sent = stream_->send_in_place(head, body);
     WEFT_PROBE(send_end, uid(), sent.bytes);
+    if (began != 0) [[unlikely]]
+        trace_send(began, 1, sent);
     return settle(request, 1, head.size() + body.size(), sent);
+}
+
+void Connection::trace_send(env::TimeNs began, size_t count, const env::Transfer& sent) {
+    trace_here(trace::Point::sock_send, uid(),
+               {.b = trace_time() - began, .c = static_cast<uint32_t>(sent.bytes), .d = static_cast<uint16_t>(count)});
 }
 
 // The system was given `bytes` of the `count` requests from `first` on and took what `sent` says: finishes those that
@@ -249,6 +269,7 @@ void Connection::finish_sending(TcpRequest& request) {
     if (request.source == DataSource::lent && request.ns != nullptr) {
         request.ns->channel->count_lent_read(request.data_bytes);
     }
+    end_lending(request);
     if (!is_admin()) count_io(request);
     request.move(RequestEvent::sent);
     release(request);
@@ -273,6 +294,8 @@ void Connection::own_lent_data(TcpRequest& request) {
 void Connection::end_lending(TcpRequest& request) {
     if (!request.is_lending) return;
     request.is_lending = false;
+    if (trace::is_on(trace::Group::bdev)) [[unlikely]]
+        bdev::trace_done(request.io, static_cast<uint16_t>(bdev::Status::success));
     request.ns->channel->unlend(request.command.slba(), request.command.block_count());
 }
 
