@@ -29,7 +29,10 @@ bool is_loopback(const env::Address& address) {
 }  // namespace
 
 Server::Server(Registry& registry, ServerOptions options)
-    : registry_(registry), options_(std::move(options)), thread_(Thread::current()) {}
+    : registry_(registry),
+      options_(std::move(options)),
+      thread_(Thread::current()),
+      room_(thread_, [](void* self) { static_cast<Server*>(self)->look_for_room(); }, this) {}
 
 Server::~Server() {
     WEFT_ASSERT(thread_.is_current());
@@ -78,15 +81,31 @@ void Server::on_accepted(std::unique_ptr<env::Stream> stream) {
         return;
     }
     sessions_.push_back(std::move(session));
-    if (sessions_.size() >= options_.connections_max && !close_a_stranger()) acceptor_->pause();
+    look_for_room();
 }
 
-// Who has not proved who it is must not keep those out who can. It dies in its on_closed(); until then there is one
-// more than there should be.
-bool Server::close_a_stranger() {
-    const auto stranger = std::ranges::find_if(sessions_, [](const auto& session) { return session->is_stranger(); });
-    if (stranger == sessions_.end()) return false;
-    (*stranger)->close();
+void Server::look_for_room() {
+    if (stopping_ || sessions_.size() < options_.connections_max || make_room()) return;
+    acceptor_->pause();
+    room_.start_after(options_.idle_min);
+}
+
+// Who has not proved who it is must not keep those out who can, nor who says nothing those who have something to say.
+// It dies in its on_closed(); until then there is one more than there should be.
+bool Server::make_room() {
+    const env::TimeNs now = thread_.reactor().now();
+    Session* out = nullptr;
+    for (const auto& session : sessions_) {
+        if (session->is_stranger()) {
+            out = session.get();
+            break;
+        }
+        if (!session->is_idle() || now - session->last_active() < options_.idle_min) continue;
+        if (out == nullptr || session->last_active() < out->last_active()) out = session.get();
+    }
+    if (out == nullptr) return false;
+    if (!out->is_stranger()) WEFT_NOTICELOG("RPC: too many clients, the one that is idle for the longest is closed");
+    out->close();
     return true;
 }
 
@@ -105,6 +124,7 @@ Task<void> Server::stop() {
     WEFT_ASSERT(thread_.is_current());
     if (stopping_) co_return;
     stopping_ = true;
+    room_.stop();
     if (acceptor_ != nullptr) acceptor_->close();
     for (const auto& session : sessions_) session->end();
 

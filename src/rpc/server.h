@@ -21,7 +21,10 @@ namespace weft::rpc {
 struct ServerOptions {
     env::Address address;
     Admission* admission = nullptr;  // null: whoever connects is the administrator, as is right for paths and loopback
-    uint32_t connections_max = 64;  // then new ones wait in the kernel's backlog
+    // Then one that is idle for idle_min makes room: the one that is so for the longest. Without one, new ones wait in
+    // the kernel's backlog.
+    uint32_t connections_max = 512;
+    env::TimeNs idle_min = env::ns_per_s;
     uint32_t calls_max = 64;  // of one connection at a time; a batch counts as one
     size_t request_bytes_max = size_t{1} << 20;
     size_t reply_bytes_max = size_t{32} << 20;
@@ -77,7 +80,8 @@ private:
 
     void on_accepted(std::unique_ptr<env::Stream> stream);
     void on_session_closed(Session& session);
-    bool close_a_stranger();
+    bool make_room();
+    void look_for_room();
     void note_change();
     Task<void> remove_files();
 
@@ -88,6 +92,7 @@ private:
     std::unique_ptr<net::Acceptor> acceptor_;
     std::vector<std::unique_ptr<Session>> sessions_;
     IntrusiveList<SessionCall, &SessionCall::server_link> calls_;
+    Timer room_;  // nobody was idle long enough when the last place was taken: perhaps now
     WaitList changed_;  // stop() waits here for calls and sessions to end
     bool stopping_ = false;
 };

@@ -258,6 +258,21 @@ TEST_P(ServerTest, ConnectionsAboveTheLimitWaitForOneToEnd) {
     EXPECT_EQ(receive_lines(third, 1), reply("1", "1"));
 }
 
+TEST_P(ServerTest, AClientThatIsIdleMakesRoom) {
+    listen({.connections_max = 2, .idle_min = 200 * env::ns_per_ms});
+    connect();
+    TestClient& second = connect();
+    EXPECT_TRUE(rig.run_until([&] { return server->connection_count() == 2; }));
+    rig.run_for(150 * env::ns_per_ms);
+    second.send(request("1", "echo", R"({"value":1})"));
+    EXPECT_EQ(receive_lines(second, 1), reply("1", "1"));
+    TestClient& third = connect();
+    third.send(request("2", "echo", R"({"value":2})"));
+    EXPECT_EQ(receive_lines(third, 1), reply("2", "2"));
+    second.send(request("3", "echo", R"({"value":3})"));
+    EXPECT_EQ(receive_lines(second, 2), reply("1", "1") + reply("3", "3")) << "the first one was idle for longer";
+}
+
 TEST_P(ServerTest, ASecondServerOnAPathIsRefusedAndAThirdAfterTheFirstIsNot) {
     listen();
     const auto second = rig.wait_for(Server::listen(registry, {.address = rig.path()}));

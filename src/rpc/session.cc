@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "net/connection.h"
+#include "reactor/reactor.h"
 
 namespace weft::rpc {
 
@@ -45,7 +46,9 @@ Session::Session(Server& server, std::unique_ptr<env::Stream> stream)
       channel_(open_channel(server.options_.admission, server.thread_, std::move(stream), *this)),
       local_(server.options_.admission == nullptr ? local_caller(channel_->stream()) : Caller{.role = Role::none}),
       splitter_(server.options_.request_bytes_max),
-      again_(server.thread_, [](void* self) { static_cast<Session*>(self)->take_requests(); }, this) {}
+      again_(server.thread_, [](void* self) { static_cast<Session*>(self)->take_requests(); }, this) {
+    last_active_ = server.thread_.reactor().now();
+}
 
 Session::~Session() {
     while (SessionCall* call = calls_.pop_front()) call->session = nullptr;
@@ -56,6 +59,7 @@ bool Session::has_room() const {
 }
 
 void Session::on_received(Bytes bytes) {
+    last_active_ = server_.thread_.reactor().now();
     if (ending_) return;
     splitter_.append(text_of(bytes));
     take_requests();
@@ -127,6 +131,7 @@ void Session::begin(std::string text) {
 }
 
 void Session::deliver(Answer answer) {
+    last_active_ = server_.thread_.reactor().now();
     channel_->send(std::move(answer.text));
     if (answer.close) ending_ = true;
     // Not from here: the call that is answered still counts, and this may be below take_requests().

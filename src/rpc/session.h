@@ -21,6 +21,9 @@ public:
     void end();
     // Has not proved yet who it is.
     [[nodiscard]] bool is_stranger() const { return !channel_->is_ready() && !is_closed_; }
+    // Waits for no answer, and has read all of them.
+    [[nodiscard]] bool is_idle() const { return calls_.empty() && channel_->unsent_bytes() == 0 && !is_closed_; }
+    [[nodiscard]] env::TimeNs last_active() const { return last_active_; }
     void close();
 
 private:
@@ -44,6 +47,7 @@ private:
     JsonSplitter splitter_;
     IntrusiveList<SessionCall, &SessionCall::session_link> calls_;
     Timer again_;  // there are requests left that a turn had no time for
+    env::TimeNs last_active_ = 0;  // when it sent something, or was answered
     bool peer_ended_ = false;
     bool ending_ = false;
     bool is_closed_ = false;

@@ -26,7 +26,7 @@ cat >"$work/config.json" <<END
       "listen_address": {"trtype": "TCP", "adrfam": "IPv4", "traddr": "127.0.0.1", "trsvcid": "$port"}}}]}]}
 END
 
-world=(-c "$work/config.json" --state)
+world=(-c "$work/config.json" --audit "$work/audit" --state)
 # own_target METHOD: how the target must be started that this example needs for itself: it takes away what others need, or
 # is for the time before the start. Nothing for those that can share one.
 own_target() {

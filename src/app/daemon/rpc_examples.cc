@@ -89,6 +89,7 @@ constexpr std::string_view examples[] = {
     "weft_apply_config --filename /srv/config.json --dry_run true",
     "weft_describe_methods --method bdev_malloc_create",
     "weft_forget_missing",
+    "weft_get_audit",
     "weft_get_figures",
     "weft_get_state",
 };

@@ -174,7 +174,8 @@ void Scheduling::write_config(Json& entries) const {
 void add_scheduler_methods(rpc::Registry& registry, Scheduling& scheduling,
                            std::function<void(const char* kind)> on_change) {
     registry.add<SetScheduler>(
-        {.name = rpc::scheduler_kind, .role = rpc::Role::admin,
+        {.name = rpc::scheduler_kind,
+         .role = rpc::Role::admin,
          .text =
              "Chooses how threads are placed. The dynamic scheduler looks at the load now and then, gathers threads "
              "on few reactors, so that the others sleep, and spreads them again when there is more to do",
@@ -185,7 +186,8 @@ void add_scheduler_methods(rpc::Registry& registry, Scheduling& scheduling,
             if (done) on_change(rpc::scheduler_kind);
             co_return done;
         });
-    registry.add<SetOptions>({.name = rpc::scheduler_options_kind, .role = rpc::Role::admin,
+    registry.add<SetOptions>({.name = rpc::scheduler_options_kind,
+                              .role = rpc::Role::admin,
                               .text = "Where threads gather, and what is left alone",
                               .states = rpc::startup,
                               .changes_config = true},
@@ -194,13 +196,16 @@ void add_scheduler_methods(rpc::Registry& registry, Scheduling& scheduling,
                                  if (done) on_change(rpc::scheduler_options_kind);
                                  co_return done;
                              });
-    registry.add<rpc::NoParams>({.name = "framework_get_scheduler", .role = rpc::Role::read,
+    registry.add<rpc::NoParams>({.name = "framework_get_scheduler",
+                                 .role = rpc::Role::read,
                                  .text = "How threads are placed",
                                  .states = rpc::States::any,
                                  .result = "object: scheduler_name, scheduler_period (microseconds), …"},
                                 [&scheduling](rpc::NoParams) -> Task<Result<Json>> { co_return describe(scheduling); });
     registry.add<SetCpuMask>(
-        {.name = "thread_set_cpumask", .role = rpc::Role::admin, .text = "Lets a thread run on some CPUs only; it is moved there while it works"},
+        {.name = "thread_set_cpumask",
+         .role = rpc::Role::admin,
+         .text = "Lets a thread run on some CPUs only; it is moved there while it works"},
         [&runtime = scheduling.runtime()](SetCpuMask params) { return set_cpumask(runtime, std::move(params)); });
 }
 

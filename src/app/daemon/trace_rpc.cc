@@ -84,35 +84,43 @@ Json information(const Tracing& tracing) {
 void add_trace_methods(rpc::Registry& registry, Tracing& tracing) {
     registry.add<GroupParams>(
         {.name = "trace_enable_tpoint_group",
+         .role = rpc::Role::operate,
          .text = "Switches all tracepoints of a group on",
          .states = rpc::States::any},
         [&tracing](GroupParams params) { return switch_on(tracing, std::move(params.name), all_points); });
     registry.add<GroupParams>({.name = "trace_disable_tpoint_group",
+                               .role = rpc::Role::operate,
                                .text = "Switches all tracepoints of a group off",
                                .states = rpc::States::any},
                               [](GroupParams params) { return switch_off(std::move(params.name), all_points); });
     registry.add<MaskParams>(
         {.name = "trace_set_tpoint_mask",
+         .role = rpc::Role::operate,
          .text = "Switches tracepoints of a group on; others stay as they are",
          .states = rpc::States::any},
         [&tracing](MaskParams params) { return switch_on(tracing, std::move(params.name), params.tpoint_mask); });
     registry.add<MaskParams>({.name = "trace_clear_tpoint_mask",
+                              .role = rpc::Role::operate,
                               .text = "Switches tracepoints of a group off; others stay as they are",
                               .states = rpc::States::any},
                              [](MaskParams params) { return switch_off(std::move(params.name), params.tpoint_mask); });
     registry.add<rpc::NoParams>({.name = "trace_get_tpoint_group_mask",
+                                 .role = rpc::Role::read,
                                  .text = "Tracepoint groups, their tracepoints, and which are on",
                                  .states = rpc::States::any,
                                  .result = "object"},
                                 [](rpc::NoParams) -> Task<Result<Json>> { co_return group_masks(); });
-    registry.add<rpc::NoParams>(
-        {.name = "trace_clear", .text = "Forgets what was traced so far", .states = rpc::runtime},
-        [&tracing](rpc::NoParams) -> Task<Result<Json>> {
-            tracing.clear();
-            co_return Json(true);
-        });
+    registry.add<rpc::NoParams>({.name = "trace_clear",
+                                 .role = rpc::Role::operate,
+                                 .text = "Forgets what was traced so far",
+                                 .states = rpc::runtime},
+                                [&tracing](rpc::NoParams) -> Task<Result<Json>> {
+                                    tracing.clear();
+                                    co_return Json(true);
+                                });
     registry.add<rpc::NoParams>(
         {.name = "trace_get_info",
+         .role = rpc::Role::read,
          .text = "The file of the trace, there once a tracepoint was switched on, and the masks of the groups",
          .states = rpc::States::any,
          .result = "object"},
