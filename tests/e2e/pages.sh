@@ -15,7 +15,7 @@ if command -v groff >/dev/null; then
 else
     echo "skip roff takes the pages: no groff"
 fi
-refused "an unknown page is refused with those that are there" "man, man-apply.*man-top, bash, zsh" "$bin/weft" --page nothing
+refused "an unknown page is refused with those that are there" "man, man-apply.*man-top, man-trace, bash, zsh" "$bin/weft" --page nothing
 
 # completes WORDS... = EXPECTED: what bash offers for the last word.
 completes() {
