@@ -1,6 +1,7 @@
 #!/bin/bash
 # packaging/Containerfile without a container engine: that it is well-formed, copies what the build wants, installs what the
 # programs are linked to and nothing else, and starts weftd with options that it takes.
+# Release only: it is about files, a build or a tool, not about what the programs do.
 . "$(dirname "$0")/lib.sh"
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 if [ "${WEFT_PRESET:-release}" != release ]; then

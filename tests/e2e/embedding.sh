@@ -1,6 +1,7 @@
 #!/bin/bash
 # Weft as the library of another program, as docs/embedding.md says: installed into a prefix of its own, its headers compiled
 # one by one, its examples built there by CMake and by pkg-config, and run.
+# Release only: it is about files, a build or a tool, not about what the programs do.
 . "$(dirname "$0")/lib.sh"
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 build=$bin/..

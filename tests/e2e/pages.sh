@@ -1,5 +1,6 @@
 #!/bin/bash
 # What is made from the command line's declarations: manual pages that roff takes without a word, completions that complete.
+# Release only: it is about files, a build or a tool, not about what the programs do.
 . "$(dirname "$0")/lib.sh"
 
 for program in weft weftd; do

@@ -1,5 +1,6 @@
 #!/bin/bash
 # What a user sees of a running target without a rebuild: static probes, and what the CPUs did to data.
+# Release only: it is about files, a build or a tool, not about what the programs do.
 . "$(dirname "$0")/lib.sh"
 
 check "an empty target starts" start
