@@ -2,7 +2,8 @@
 //
 //   nvmf_example -m 0x3 -r /var/tmp/spdk.sock
 //
-// The target's name is nvmf_example; all else is said by RPC. The main thread turns the control reactor and the first
+// The target's name is nvmf_example; all else is said by RPC. With -g its poll groups move on to the next reactor now and
+// then, while hosts use them. The main thread turns the control reactor and the first
 // data reactor, each other thread one data reactor. A loop of this kind is what it takes to bring Weft into a program
 // that has threads and a loop already: between two turns it may do whatever else there is, and wait for descriptors of
 // its own in the same call of poll().
@@ -87,15 +88,34 @@ Result<void> turn_all(Runtime& runtime) {
     return {};
 }
 
+// Moves every poll group to the next reactor once in `period`, until the gate is closed.
+Task<void> wander(Runtime& runtime, env::TimeNs period, weft::Gate& gate) {
+    if (!gate.try_enter()) co_return;
+    weft::Placement& placement = runtime.placement();
+    while (!gate.is_closing()) {
+        for (const auto& place : co_await placement.look()) {
+            const size_t next = (place.reactor + 1) % runtime.data_reactors().size();
+            const auto moved = co_await placement.move(place.thread_id, next);
+            if (!moved) WEFT_NOTICELOG("{} stays: {}", place.name, moved.error().message);
+        }
+        co_await weft::sleep_for(period);
+    }
+    gate.leave();
+}
+
 // The target, from its start to its end. It is destroyed by main(), when nobody turns reactors any more.
-Task<int> live(app::Application& program, const app::DaemonOptions& options, std::optional<app::Daemon>& made) {
+Task<int> live(app::Application& program, const app::DaemonOptions& options, uint32_t wander_us,
+               std::optional<app::Daemon>& made) {
     app::Daemon& target = made.emplace(program.runtime(), options);
     target.on_stop_request = [&program](int) { program.request_stop(); };
     if (auto started = co_await target.start(); !started) {
         WEFT_ERRLOG("{}", started.error().message);
         co_return 1;
     }
+    weft::Gate wandering;
+    if (wander_us > 0) spawn(wander(program.runtime(), wander_us * env::ns_per_us, wandering));
     co_await program.serve();
+    co_await wandering.close();
     co_await target.stop();
     co_return 0;
 }
@@ -107,13 +127,17 @@ int main(int argc, char** argv) {
                               .text = "An NVMe/TCP target in a program with threads and a loop of its own",
                               .usage = [] { return "Methods of RPC are given its name: tgt_name nvmf_example."; }});
     app::register_log_flags();
+    uint32_t wander_us = 0;
     app::DaemonOptions options{.target_name = "nvmf_example", .max_subsystems = 32};
     program.options().add_texts("-r,--rpc-socket", options.rpc_addresses, "Where to listen for JSON-RPC");
     program.options().add_number("-n,--max-subsystems", options.max_subsystems, "Subsystems at most", {.min = 1});
+    program.options().add_number("-g,--move-period", wander_us,
+                                 "Microseconds after which poll groups move on to the next reactor; 0: never",
+                                 {.min = 0, .max = 60'000'000});
     if (const auto status = program.parse(argc, argv)) return *status;
     if (options.rpc_addresses.empty()) options.rpc_addresses = {app::default_rpc_path};
     std::optional<app::Daemon> target;
-    const int status = program.run([&] { return live(program, options, target); }, turn_all);
+    const int status = program.run([&] { return live(program, options, wander_us, target); }, turn_all);
     if (status == 0) WEFT_NOTICELOG("stopped in order");
     return status;
 }

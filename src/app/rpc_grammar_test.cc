@@ -39,7 +39,8 @@ TEST_F(GrammarTest, NamesRealMethodsAndParameters) {
                 ASSERT_NE(param, nullptr) << name << " " << target.param;
                 const bool is_flag = target.kind == Kind::flag || target.kind == Kind::flag_off;
                 if (is_flag) EXPECT_EQ(param->type, "bool") << name << " " << target.word;
-                if (target.kind == Kind::list) EXPECT_TRUE(param->type.starts_with("[") || param->type == "json") << name;
+                if (target.kind == Kind::list)
+                    EXPECT_TRUE(param->type.starts_with("[") || param->type == "json") << name;
                 if (param->type == "bool") EXPECT_TRUE(is_flag) << name << " " << target.word;
             }
         }

@@ -16,7 +16,7 @@ prints() {
 
 # A target in threads and a loop that are not Weft's, configured as the field's notes do it.
 program=$examples/nvmf_example
-check "nvmf_example starts" start -m "[$cpus]" -i 0 -s 512 -u
+check "nvmf_example starts, with poll groups that wander" start -m "[$cpus]" -i 0 -s 512 -u -g 20000
 check "its target has its name" prints '^\["nvmf_example"\]$' bash -c "'$work/rpc.py' -s '$sock' nvmf_get_targets | tr -d ' \n'"
 check "a transport" rpc_py nvmf_create_transport -t TCP -g nvmf_example
 check "a subsystem" rpc_py nvmf_create_subsystem -t nvmf_example -s SPDK00000000000001 -a -m 32 "$nqn"
