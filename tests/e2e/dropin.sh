@@ -1,6 +1,7 @@
 #!/bin/bash
 # Moving in from SPDK: its command lines, its configuration files, its program names. A target's life by rpc.py's
 # grammar, with answers of the shapes that the field's target gives (field/shapes-26.09.txt, recorded).
+# Release only: it is about words and files, which unit tests hold under sanitizers.
 . "$(dirname "$0")/lib.sh"
 field=$(cd "$(dirname "$0")" && pwd)/field
 mkdir "$work/bin"

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Reads sent by reference: all bytes right, under load, beside small reads, with a response capsule behind the data,
 # and when digests forbid it.
+# Release only: what is sent by reference is the kernel's to read.
 . "$(dirname "$0")/lib.sh"
 
 for success in true false; do
