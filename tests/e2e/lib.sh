@@ -95,6 +95,19 @@ kill_hard() {
     while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
 }
 
+# hup PATTERN: SIGHUP, and what the log must say then.
+hup() {
+    local before tries
+    before=$(grep -cE "$1" "$work/log")
+    kill -HUP "$(target_pid)"
+    for tries in $(seq 50); do
+        [ "$(grep -cE "$1" "$work/log")" -gt "$before" ] && return 0
+        sleep 0.1
+    done
+    tail -5 "$work/log"
+    return 1
+}
+
 # export_device BDEV: transport (if there is none), subsystem, namespace, listener.
 export_device() {
     rpc nvmf_get_transports --trtype TCP >/dev/null 2>&1 || rpc nvmf_create_transport --trtype TCP >/dev/null || return 1

@@ -16,18 +16,6 @@ devices() { rpc bdev_get_bdevs | sed -n 's/^        "name": "\(.*\)",$/\1/p' | x
 is() { # NAME EXPECTED FOUND
     if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1" "it is: $3"; fi
 }
-# hup PATTERN: the signal, and what the log must say then.
-hup() {
-    local before tries
-    before=$(grep -cE "$1" "$work/log")
-    kill -HUP "$(target_pid)"
-    for tries in $(seq 50); do
-        [ "$(grep -cE "$1" "$work/log")" -gt "$before" ] && return 0
-        sleep 0.1
-    done
-    tail -5 "$work/log"
-    return 1
-}
 
 write_config 2048 N1
 check "it starts with a file" start -c "$work/config.json"

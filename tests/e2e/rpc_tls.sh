@@ -180,17 +180,6 @@ check "a handshake that does not end is cut" timeout 15 cat <&9
 exec 9>&-
 
 # SIGHUP.
-hup() { # PATTERN: the signal, and what the log must say then
-    local before tries
-    before=$(grep -cE "$1" "$work/log")
-    kill -HUP "$(target_pid)"
-    for tries in $(seq 50); do
-        [ "$(grep -cE "$1" "$work/log")" -gt "$before" ] && return 0
-        sleep 0.1
-    done
-    tail -5 "$work/log"
-    return 1
-}
 cp roles roles.good
 echo "CN=carol nonsense" >roles
 check "roles that are wrong change nothing" hup "reload: --rpc-roles .*line 1"

@@ -15,8 +15,6 @@ namespace {
 constexpr std::string_view tls_scheme = "tls://";
 constexpr size_t pem_bytes_max = size_t{1} << 20;
 constexpr size_t roles_bytes_max = size_t{1} << 20;
-// Idle clients of monitoring systems are many; each is some ten KiB.
-constexpr uint32_t tls_connections_max = 512;
 
 std::unexpected<Error> fail_file(const char* option, const Error& error) {
     return fail(error.code, fmt::format("{}: {}", option, error.message));
@@ -132,10 +130,7 @@ Task<Result<void>> Remote::prepare(const std::vector<std::string>& texts) {
 Task<Result<void>> Remote::listen() {
     for (const Place& place : places_) {
         rpc::ServerOptions options{.address = place.address};
-        if (place.is_tls) {
-            options.admission = admission_.get();
-            options.connections_max = tls_connections_max;
-        }
+        if (place.is_tls) options.admission = admission_.get();
         auto server = co_await rpc::Server::listen(methods_, std::move(options));
         if (!server) {
             for (const auto& open : servers_) co_await open->stop();
