@@ -27,7 +27,7 @@ export -f rpc wait_active
 export sock nqn
 
 check "PID 1 is systemd" grep -qx systemd /proc/1/comm
-check "apt installed it without a word of warning" sh '! grep -iE "warn|error|fail" /root/install.log'
+check "apt installed it without a word of warning" sh '! grep -iE "warn|error|fail" /opt/checks/install.log'
 check "the unit is enabled and started at boot" wait_active
 check "it runs as its own user" sh '[ "$(ps -o user= -C weftd 2>/dev/null || stat -c %U /proc/$(systemctl show -p MainPID --value weft))" = weft ]'
 check "without a capability" sh 'grep -q "^CapEff:.0000000000000000" /proc/$(systemctl show -p MainPID --value weft)/status'
