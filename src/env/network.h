@@ -149,8 +149,8 @@ public:
     virtual size_t wait(TimeNs deadline, std::span<Ready> ready) = 0;
     // Ends a wait that goes on, or the next one. Any thread.
     virtual void wake() = 0;
-    // Readable when wait() would report something or was woken, for who waits for other descriptors, too; -1 in
-    // simulation.
+    // Readable when wait() would report something or was woken, for who waits for other descriptors, too. In
+    // simulation a number that only sim::World::may_be_ready() knows.
     [[nodiscard]] virtual int descriptor() const { return -1; }
 };
 

@@ -1,32 +1,28 @@
 #include "sim/rig.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 
 #include "base/log.h"
+#include "sim/failure.h"
 
 namespace weft::test {
 
-Rig::Rig(uint64_t seed, RigOptions options) : world_(seed, options.world) {
+Rig::Rig(uint64_t seed, RigOptions options) : world_(seed, options.world), data_reactors_(options.data_reactors) {
     log::set_print_level(log::Level::warning);
-    target_environment_ = world_.make_environment("target");
-    RuntimeOptions runtime_options{.cpus = {}, .pin = false, .spin = 0};
-    for (size_t cpu = 0; cpu < options.data_reactors; ++cpu) runtime_options.cpus.push_back(cpu);
-    target_runtime_ = std::move(*Runtime::create(*target_environment_, runtime_options));
-    target_ = std::make_unique<nvmf::Target>(*target_runtime_, bdevs_, "nvmf_tgt");
+    start_target();
     for (size_t at = 0; at < options.hosts; ++at) {
         Host host;
         host.environment = world_.make_environment("host" + std::to_string(at));
         host.runtime = std::move(*Runtime::create(*host.environment, {.cpus = {}, .pin = false, .spin = 0}));
         const CurrentThread scope(&host.runtime->app_thread());
         host.group = std::move(*nvme_host::tcp::ConnectionGroup::create(host.runtime->app_thread()));
+        add_seats(*host.runtime, false);
         hosts_.push_back(std::move(host));
     }
     run([](nvmf::Target& target) -> Task<void> {
         const Result<void> started = co_await target.start();
-        EXPECT_TRUE(started) << started.error().message;
-    }(*target_));
+        expect(started.has_value(), started ? "" : started.error().message);
+    }(*side_->target));
 }
 
 Rig::~Rig() {
@@ -34,34 +30,86 @@ Rig::~Rig() {
         const CurrentThread scope(&host.runtime->app_thread());
         host.group.reset();
     }
+    stop_target();
+}
+
+void Rig::start_target() {
+    side_ = std::make_unique<TargetSide>();
+    side_->environment = world_.make_environment("target");
+    RuntimeOptions options{.cpus = {}, .pin = false, .spin = 0};
+    for (size_t cpu = 0; cpu < data_reactors_; ++cpu) options.cpus.push_back(cpu);
+    side_->runtime = std::move(*Runtime::create(*side_->environment, options));
+    side_->target = std::make_unique<nvmf::Target>(*side_->runtime, side_->bdevs, "nvmf_tgt");
+    add_seats(*side_->runtime, true);
+}
+
+void Rig::stop_target() {
+    if (side_ == nullptr) return;
     run([](Rig& rig) -> Task<void> {
-        co_await rig.target_->stop();
-        for (bdev::Device* device : rig.bdevs_.all()) (void)co_await rig.bdevs_.remove(device->name());
+        co_await rig.target().stop();
+        for (bdev::Device* device : rig.bdevs().all()) (void)co_await rig.bdevs().remove(device->name());
     }(*this));
     run_for(10 * env::ns_per_ms);  // channels and the like go by messages
+    std::erase_if(seats_, [](const Seat& seat) { return seat.is_target; });
+    side_.reset();
+}
+
+void Rig::crash_target(Death death) {
+    // Coroutines of it are suspended for ever, in the middle of anything: there is nothing that could be destroyed.
+    static std::vector<std::unique_ptr<TargetSide>> graveyard;
+    if (death == Death::killed) {
+        world_.kill("target");
+    } else {
+        world_.crash("target");
+    }
+    std::erase_if(seats_, [](const Seat& seat) { return seat.is_target; });
+    graveyard.push_back(std::move(side_));
+}
+
+void Rig::add_seats(Runtime& runtime, bool is_target) {
+    for (Reactor* reactor : runtime.reactors()) seats_.push_back({.reactor = reactor, .is_target = is_target});
+}
+
+bool Rig::is_due(const Seat& seat) const {
+    if (seat.frozen_until > world_.now()) return false;
+    return !seat.is_resting || seat.deadline <= world_.now() || world_.may_be_ready(seat.waiter);
 }
 
 bool Rig::turn() {
-    std::vector<Reactor*> reactors = target_runtime_->reactors();
-    for (Host& host : hosts_) {
-        for (Reactor* reactor : host.runtime->reactors()) reactors.push_back(reactor);
-    }
-    for (size_t at = reactors.size(); at > 1; --at) std::swap(reactors[at - 1], reactors[world_.prng().below(at)]);
+    for (size_t at = seats_.size(); at > 1; --at) std::swap(seats_[at - 1], seats_[world_.prng().below(at)]);
     bool worked = false;
-    for (Reactor* reactor : reactors) worked |= reactor->turn();
+    for (Seat& seat : seats_) {
+        if (!is_due(seat)) continue;
+        if (seat.is_resting) seat.reactor->end_rest();
+        seat.is_resting = false;
+        if (seat.reactor->turn()) {
+            worked = true;
+            continue;
+        }
+        if (const auto rest = seat.reactor->begin_rest()) {
+            seat.is_resting = true;
+            seat.waiter = rest->descriptor;
+            seat.deadline = rest->deadline;
+        }
+    }
     return worked;
 }
 
-void Rig::run_for(env::TimeNs time) {
-    const env::TimeNs end = world_.now() + time;
+env::TimeNs Rig::next_time() const {
+    env::TimeNs next = world_.next_event_time();
+    for (const Seat& seat : seats_) {
+        const env::TimeNs deadline = seat.reactor->next_deadline();
+        next = std::min(next, std::max(deadline, seat.frozen_until));
+        if (seat.frozen_until > world_.now()) next = std::min(next, seat.frozen_until);
+    }
+    return next;
+}
+
+void Rig::run_until(env::TimeNs end, const std::function<bool()>& is_over) {
     for (;;) {
+        if (is_over != nullptr && is_over()) return;
         if (turn()) continue;
-        env::TimeNs next = world_.next_event_time();
-        next = std::min(next, target_runtime_->control().next_deadline());
-        for (Reactor* reactor : target_runtime_->reactors()) next = std::min(next, reactor->next_deadline());
-        for (Host& host : hosts_) {
-            for (Reactor* reactor : host.runtime->reactors()) next = std::min(next, reactor->next_deadline());
-        }
+        const env::TimeNs next = next_time();
         if (next > end) {
             world_.advance_to(end);
             return;
@@ -70,6 +118,8 @@ void Rig::run_for(env::TimeNs time) {
         world_.deliver_due_events();
     }
 }
+
+void Rig::run_for(env::TimeNs time) { run_until(world_.now() + time, nullptr); }
 
 void Rig::run_on(Thread& thread, Task<void> task, env::TimeNs limit) {
     bool done = false;
@@ -80,11 +130,10 @@ void Rig::run_on(Thread& thread, Task<void> task, env::TimeNs limit) {
             flag = true;
         }(std::move(task), done));
     }
-    const env::TimeNs end = world_.now() + limit;
-    while (!done && world_.now() < end) run_for(env::ns_per_ms);
+    run_until(world_.now() + limit, [&done] { return done; });
     // A task that is still running holds references into the test: there is no going on.
     if (!done) {
-        ADD_FAILURE() << "a task did not end within " << limit / env::ns_per_s << " s of virtual time";
+        fail_simulation("a task did not end within " + std::to_string(limit / env::ns_per_s) + " s of virtual time");
         std::abort();
     }
 }
@@ -93,28 +142,28 @@ env::Address Rig::target_address() { return world_.address_of("target", env::Fam
 
 Task<void> Rig::export_device(std::unique_ptr<bdev::Device> device, nvmf::TransportOptions options) {
     std::string name = device->name();
-    auto added = bdevs_.add(std::move(device));
-    EXPECT_TRUE(added);
+    auto added = bdevs().add(std::move(device));
+    expect(added.has_value(), "adding a device");
     co_await export_device(std::move(name), std::move(options));
 }
 
 Task<void> Rig::export_device(std::string name, nvmf::TransportOptions options) {
-    if (target_->find_transport("tcp") == nullptr) {
-        const Result<void> transport = co_await target_->create_transport(std::move(options));
-        EXPECT_TRUE(transport) << transport.error().message;
+    if (target().find_transport("tcp") == nullptr) {
+        const Result<void> transport = co_await target().create_transport(std::move(options));
+        expect(transport.has_value(), transport ? "" : transport.error().message);
     }
-    nvmf::Subsystem* subsystem = target_->find_subsystem(nqn);
+    nvmf::Subsystem* subsystem = target().find_subsystem(nqn);
     if (subsystem == nullptr) {
-        auto made = co_await target_->create_subsystem({.nqn = nqn, .allow_any_host = true});
-        EXPECT_TRUE(made) << made.error().message;
+        auto made = co_await target().create_subsystem({.nqn = nqn, .allow_any_host = true});
+        expect(made.has_value(), made ? "" : made.error().message);
         subsystem = *made;
         auto address = nvmf::normalise("tcp", "", target_address().host, std::to_string(port));
-        EXPECT_TRUE(address);
-        const Result<void> listening = co_await subsystem->add_listener(*address, *target_->find_transport("tcp"));
-        EXPECT_TRUE(listening) << listening.error().message;
+        expect(address.has_value(), "an address");
+        const Result<void> listening = co_await subsystem->add_listener(*address, *target().find_transport("tcp"));
+        expect(listening.has_value(), listening ? "" : listening.error().message);
     }
     const auto nsid = co_await subsystem->add_namespace({.bdev_name = name});
-    EXPECT_TRUE(nsid) << nsid.error().message;
+    expect(nsid.has_value(), nsid ? "" : nsid.error().message);
 }
 
 nvme_host::ControllerOptions Rig::host_options(size_t host) {
@@ -129,7 +178,7 @@ nvme_host::ControllerOptions Rig::host_options(size_t host) {
 
 bool Rig::target_is_idle() {
     bool idle = true;
-    for (nvmf::PollGroup* group : target_->poll_groups()) {
+    for (nvmf::PollGroup* group : target().poll_groups()) {
         const CurrentThread scope(&group->thread());
         idle = idle && group->qpairs.empty() && group->controllers().empty();
     }

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/crc32c.h"
+#include "env/sim/waiter.h"
 
 namespace weft::sim {
 
@@ -37,6 +38,13 @@ TimeNs Core::sample(const Latency& latency) {
     if (!prng_.chance(latency.slow_probability)) return usual;
     return prng_.between(usual, std::max(usual, latency.slow_max));
 }
+
+int Core::add_waiter(const SimWaiter& waiter) {
+    waiters_.emplace(++waiters_made_, &waiter);
+    return waiters_made_;
+}
+
+bool Core::may_be_ready(int id) const { return waiters_.at(id)->may_be_ready(); }
 
 void Core::note(std::string_view what, uint64_t first, uint64_t second, uint64_t third) {
     for (const uint64_t number : {now_, uint64_t{crc32c(bytes_of(what))}, first, second, third}) {

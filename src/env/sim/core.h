@@ -16,6 +16,8 @@ namespace weft::sim {
 
 using env::TimeNs;
 
+class SimWaiter;
+
 // How long something takes: evenly spread, with a few that are much slower.
 struct Latency {
     TimeNs min = 0;
@@ -41,6 +43,11 @@ public:
     Prng& prng() { return prng_; }
     TimeNs sample(const Latency& latency);
 
+    // The waiters of the world, by their descriptors: a reactor that rests is run again when its own may be ready.
+    int add_waiter(const SimWaiter& waiter);
+    void remove_waiter(int id) { waiters_.erase(id); }
+    [[nodiscard]] bool may_be_ready(int id) const;
+
     // Adds an event of the world to the running hash, and to the text when it is recorded. Numbers only:
     // an address of memory would make each run different.
     void note(std::string_view what, uint64_t first = 0, uint64_t second = 0, uint64_t third = 0);
@@ -52,6 +59,8 @@ private:
     TimeNs now_ = env::ns_per_s;  // not 0, which is a moment in the past to some
     std::map<std::pair<TimeNs, uint64_t>, std::move_only_function<void()>> events_;
     uint64_t events_made_ = 0;
+    std::map<int, const SimWaiter*> waiters_;
+    int waiters_made_ = 0;
     Prng prng_;
     uint64_t hash_;
     bool is_recording_ = false;

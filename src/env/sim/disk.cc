@@ -50,6 +50,7 @@ void Contents::write(uint64_t offset, Bytes bytes) {
         const auto [at, is_new] = unsynced_.try_emplace(index);
         if (is_new) at->second = {.durable = sector(index), .durable_number = before, .number = 0};
         at->second.number = writes_;
+        at->second.is_given_up = false;
     }
     put(offset, bytes);
     size_ = std::max(size_, end);
@@ -71,9 +72,17 @@ void Contents::resize(uint64_t size_bytes) {
 Contents::Snapshot Contents::begin_sync() const {
     Snapshot snapshot{.sectors = {}, .size_bytes = size_};
     for (const auto& [index, unsynced] : unsynced_) {
+        if (unsynced.is_given_up) continue;
         snapshot.sectors.emplace(index, Snapshot::Version{.number = unsynced.number, .bytes = sector(index)});
     }
     return snapshot;
+}
+
+void Contents::fail_sync(const Snapshot& snapshot) {
+    for (const auto& [index, version] : snapshot.sectors) {
+        const auto at = unsynced_.find(index);
+        if (at != unsynced_.end() && at->second.number == version.number) at->second.is_given_up = true;
+    }
 }
 
 void Contents::finish_sync(const Snapshot& snapshot) {
@@ -145,6 +154,15 @@ bool Disk::rename(const std::string& from, const std::string& to) {
 
 void Disk::release(FileNode& node) {
     if (!node.has_name && node.opened == 0) nodes_.erase(node.id);
+}
+
+void Disk::kill() {
+    std::erase_if(nodes_, [](const auto& entry) { return !entry.second.has_name; });
+    for (auto& [id, node] : nodes_) {
+        node.opened = 0;
+        node.shared_locks = 0;
+        node.is_locked = false;
+    }
 }
 
 void Disk::crash() {

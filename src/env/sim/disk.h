@@ -40,6 +40,8 @@ public:
     };
     [[nodiscard]] Snapshot begin_sync() const;
     void finish_sync(const Snapshot& snapshot);
+    // As Linux: what could not be written is taken for written from then on, and no later sync makes it durable.
+    void fail_sync(const Snapshot& snapshot);
     // Makes the sectors of this range durable as they are.
     void sync_range(uint64_t offset, uint64_t length);
 
@@ -54,6 +56,7 @@ private:
         Sector durable;
         uint64_t durable_number;  // of the write that `durable` is from
         uint64_t number;          // of the last write
+        bool is_given_up = false; // a sync of it has failed
     };
     [[nodiscard]] Sector sector(uint64_t index) const;
     void put(uint64_t offset, Bytes bytes);
@@ -97,6 +100,8 @@ public:
     Core& core() { return core_; }
     // Decides each sector that is not durable; drops what has no name. Queues have been told before.
     void crash();
+    // Drops what has no name; nothing is lost.
+    void kill();
 
 private:
     Core& core_;

@@ -99,6 +99,7 @@ void SimFileQueue::perform(const Active& active) {
         case FileOperation::Kind::write: return transfer(operation, file);
         case FileOperation::Kind::sync_data:
             if (run_.machine().disk.core().prng().chance(file.faults().sync_error)) {
+                file.node().contents.fail_sync(active.snapshot);
                 return set_failure(operation, Errc::io_error);
             }
             file.node().contents.finish_sync(active.snapshot);
@@ -195,6 +196,17 @@ void SimFileQueue::crash() {
             write_out(operation, file, length_of(operation), true);
         }
     }
+    forget_all();
+}
+
+void SimFileQueue::kill() {
+    for (const auto& [number, active] : active_) {
+        if (run_.machine().disk.core().prng().coin()) perform(active);
+    }
+    forget_all();
+}
+
+void SimFileQueue::forget_all() {
     active_.clear();
     while (submitted_.pop_front() != nullptr) {
     }

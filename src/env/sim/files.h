@@ -69,6 +69,8 @@ public:
 
     // The machine's: sectors of writes under way may have reached the disk, and nothing is ever reported.
     void crash();
+    // The same when only the process has gone: each operation under way is done, or not at all.
+    void kill();
 
 private:
     using Operations = IntrusiveList<env::FileOperation, &env::FileOperation::link>;
@@ -86,6 +88,7 @@ private:
     };
 
     void complete(uint64_t number);
+    void forget_all();
     void perform(const Active& active);
     void transfer(env::FileOperation& operation, SimFile& file);
     // Writes what the disk got of it; `is_torn`: some sectors only.

@@ -22,6 +22,14 @@ bool Machine::is_own(const env::Address& address) const {
     return false;
 }
 
+void Machine::kill() {
+    for (const auto& [id, queue] : file_queues) queue->kill();
+    file_queues.clear();
+    disk.kill();
+    descriptors_open = 0;
+    ++boot;
+}
+
 void Machine::crash() {
     for (const auto& [id, queue] : file_queues) queue->crash();
     file_queues.clear();

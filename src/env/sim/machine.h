@@ -34,6 +34,8 @@ struct Machine {
     [[nodiscard]] bool has_descriptor() const { return descriptors_open < descriptors_max; }
     // Disk and descriptors; the network is told by whoever calls.
     void crash();
+    // The process on it is gone: what it wrote stays.
+    void kill();
 };
 
 // A run of a machine, from its start to a crash: whether what belongs to it is still alive.

@@ -31,6 +31,7 @@ public:
 private:
     friend class SimWaiter;
     struct Watch {
+        SimWaiter* waiter = nullptr;
         Source* source = nullptr;
         env::WatchOptions options;
         void* context = nullptr;
@@ -42,7 +43,7 @@ private:
 
 class SimWaiter final : public env::Waiter {
 public:
-    explicit SimWaiter(Core& core) : core_(core) {}
+    explicit SimWaiter(Core& core) : core_(core), id_(core.add_waiter(*this)) {}
     ~SimWaiter() override;
 
     Result<void> add(env::Pollable& source, env::WatchOptions options, void* context) override;
@@ -50,11 +51,17 @@ public:
     void remove(env::Pollable& source) override;
     // Never waits: whoever runs the simulation moves the time. What is ready comes in an order of the seed.
     size_t wait(TimeNs deadline, std::span<env::Ready> ready) override;
-    // Nothing to do: every reactor is run whenever there may be work.
-    void wake() override {}
+    void wake() override { may_be_ready_ = true; }
+    // Names it to Core::may_be_ready().
+    [[nodiscard]] int descriptor() const override { return id_; }
+    // Whether a wait would end at once; sometimes true when it would not.
+    [[nodiscard]] bool may_be_ready() const { return may_be_ready_; }
 
 private:
+    friend class Source;
     Core& core_;
+    const int id_;
+    bool may_be_ready_ = true;  // something was said since wait() found nothing
     std::vector<std::unique_ptr<Source::Watch>> watches_;  // in the order they were added
     std::vector<std::pair<Source::Watch*, uint32_t>> found_;
 };

@@ -268,4 +268,23 @@ void Wire::crash(const Machine& machine) {
     std::erase_if(listeners_, [&machine](const auto& entry) { return entry.second.machine == &machine; });
 }
 
+void Wire::kill(const Machine& machine) {
+    std::vector<EndId> over;
+    for (auto& [id, connection] : connections_) {
+        for (uint8_t side = 0; side < 2; ++side) {
+            End& end = connection.ends[side];
+            // What no stream holds yet waits in a listener's queue: closed with that.
+            if (end.machine == &machine && end.is_open && end.source != nullptr) {
+                over.push_back({.connection = id, .side = side});
+            }
+        }
+    }
+    for (const EndId end : over) close(end);
+    std::vector<uint64_t> listeners;
+    for (const auto& [id, listening] : listeners_) {
+        if (listening.machine == &machine) listeners.push_back(id);
+    }
+    for (const uint64_t listener : listeners) close_listener(listener);
+}
+
 }  // namespace weft::sim

@@ -57,6 +57,8 @@ public:
     void resume(const Machine& first, const Machine& second);
     // Everything of the machine vanishes without a word to its peers.
     void crash(const Machine& machine);
+    // All its sockets are closed, as a kernel does it for a process that has gone.
+    void kill(const Machine& machine);
 
 private:
     struct Listening {

@@ -76,6 +76,13 @@ void World::crash(std::string_view host) {
     crashed.crash();
 }
 
+void World::kill(std::string_view host) {
+    Machine& killed = machine(host);
+    core_.note("kill", killed.index);
+    wire_.kill(killed);
+    killed.kill();
+}
+
 env::Address World::address_of(std::string_view host, env::Family family, uint16_t port) {
     const Machine& named = machine(host);
     env::Address address = family == env::Family::ipv6 ? named.ipv6 : named.ipv4;

@@ -15,6 +15,7 @@
 // Time passes only by advance_to(). Waiter::wait() looks and never blocks; offload jobs run inside offload().
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -54,6 +55,10 @@ public:
     [[nodiscard]] TimeNs now() const { return core_.now(); }
     // Not backwards. Events are late by as much as it goes beyond them.
     void advance_to(TimeNs time) { core_.advance_to(time); }
+    // Runs `action` in `delay`, between two turns of whatever runs in the world.
+    void after(TimeNs delay, std::move_only_function<void()> action) { core_.after(delay, std::move(action)); }
+    // A reactor that rests with this descriptor (Reactor::Rest) is to be run.
+    [[nodiscard]] bool may_be_ready(int descriptor) const { return core_.may_be_ready(descriptor); }
     // Runs the events that are due; returns how many.
     size_t deliver_due_events() { return core_.deliver_due_events(); }
     // Advances to the next event and delivers; false if there is none.
@@ -85,6 +90,11 @@ public:
     // Power fails: connections and open files of the machine are dead and silent, operations in flight are
     // never done, sectors not synced are each old or new. Then destroy what ran on it and start anew.
     void crash(std::string_view host);
+    // The process is killed: its peers are told as a kernel tells them, what was written to files stays, operations in
+    // flight happened or did not. Then destroy what ran and start anew.
+    void kill(std::string_view host);
+    // Sockets and files that the machine has open.
+    [[nodiscard]] uint32_t descriptors_open(std::string_view host) { return machine(host).descriptors_open; }
 
     // A running hash of all events; what was noted, as text, when record_trace() is on.
     [[nodiscard]] uint64_t trace_hash() const { return core_.trace_hash(); }
