@@ -63,29 +63,41 @@ uint32_t BufferPool::shared_free() const {
     return static_cast<uint32_t>(free_.size());
 }
 
-Result<std::unique_ptr<BufferCache>> BufferCache::create(BufferPool& pool, uint32_t reserve) {
+Result<std::unique_ptr<BufferCache>> BufferCache::create(BufferPool& pool, uint32_t reserve, uint32_t kept) {
+    WEFT_ASSERT(kept <= reserve);
     auto reserved = pool.reserve(reserve);
     if (!reserved) return std::unexpected(std::move(reserved).error());
-    return std::unique_ptr<BufferCache>(new BufferCache(pool, std::move(*reserved)));
+    return std::unique_ptr<BufferCache>(new BufferCache(pool, std::move(*reserved), kept));
 }
 
-BufferCache::BufferCache(BufferPool& pool, std::vector<std::byte*> reserve)
-    : pool_(pool), reserve_(reserve.size()), free_(std::move(reserve)) {
+BufferCache::BufferCache(BufferPool& pool, std::vector<std::byte*> reserve, uint32_t kept)
+    : pool_(pool), reserve_(reserve.size()), kept_(kept), free_(std::move(reserve)) {
     free_.reserve(pool.buffer_count());  // give() never allocates
 }
 
 BufferCache::~BufferCache() {
-    WEFT_ASSERT(waiters_.empty());
+    WEFT_ASSERT(!has_waiters());
     WEFT_ASSERT(outstanding_ == 0);
     pool_.give(free_);
 }
 
-bool BufferCache::take(std::span<std::byte*> buffers) { return waiters_.empty() && take_for_sure(buffers); }
+bool BufferCache::take(std::span<std::byte*> buffers, BufferClaim claim) {
+    return waiters_of(claim).empty() && take_for(claim, buffers);
+}
 
-bool BufferCache::take_for_sure(std::span<std::byte*> buffers) {
-    const size_t cached = std::min(buffers.size(), free_.size());
+bool BufferCache::take_for(BufferClaim claim, std::span<std::byte*> buffers) {
+    if (claim == BufferClaim::ordinary) return take_from(free_.size() - std::min(free_.size(), kept_), true, buffers);
+    // What others wait for is theirs, but for what is kept.
+    if (waiters_.empty()) return take_from(free_.size(), true, buffers);
+    return take_from(std::min(free_.size(), kept_), false, buffers);
+}
+
+// Up to `cached_max` of the cache's own, and the rest of the shared ones.
+bool BufferCache::take_from(size_t cached_max, bool may_share, std::span<std::byte*> buffers) {
+    const size_t cached = std::min(buffers.size(), cached_max);
     const size_t missing = buffers.size() - cached;
     if (missing > 0) {
+        if (!may_share) return false;
         const size_t got = pool_.take(buffers.subspan(cached));
         if (got < missing) {
             pool_.give(buffers.subspan(cached, got));
@@ -104,7 +116,7 @@ void BufferCache::give(std::span<std::byte* const> buffers) {
     WEFT_ASSERT(outstanding_ >= buffers.size());
     outstanding_ -= buffers.size();
     // The cache fills up to its reserve; a group whose requests wait keeps all, the rest goes to the others.
-    const size_t room = waiters_.empty() ? reserve_ - std::min(reserve_, free_.size()) : buffers.size();
+    const size_t room = !has_waiters() ? reserve_ - std::min(reserve_, free_.size()) : buffers.size();
     const size_t kept = std::min(room, buffers.size());
     free_.insert(free_.end(), buffers.begin(), buffers.begin() + static_cast<ptrdiff_t>(kept));
     if (kept < buffers.size()) pool_.give(buffers.subspan(kept));
@@ -113,18 +125,23 @@ void BufferCache::give(std::span<std::byte* const> buffers) {
 void BufferCache::wait(BufferWaiter& waiter) {
     WEFT_ASSERT(!waiter.into.empty() && waiter.into.size() <= pool_.buffer_count());
     ++stats_.waited;
-    waiters_.push_back(waiter);
+    waiters_of(waiter.claim).push_back(waiter);
 }
 
-uint32_t BufferCache::serve() {
+uint32_t BufferCache::serve(Waiters& waiters) {
     uint32_t served = 0;
-    while (BufferWaiter* waiter = waiters_.front()) {
-        if (!take_for_sure(waiter->into)) break;
-        waiters_.remove(*waiter);
+    while (BufferWaiter* waiter = waiters.front()) {
+        if (!take_for(waiter->claim, waiter->into)) break;
+        waiters.remove(*waiter);
         waiter->granted(*waiter);
         ++served;
     }
-    if (waiters_.empty() && free_.size() > reserve_) {
+    return served;
+}
+
+uint32_t BufferCache::serve() {
+    const uint32_t served = serve(urgent_) + serve(waiters_);
+    if (!has_waiters() && free_.size() > reserve_) {
         const std::span<std::byte* const> surplus = std::span<std::byte* const>(free_).subspan(reserve_);
         pool_.give(surplus);
         free_.resize(reserve_);

@@ -4,6 +4,9 @@
 // Each poll group has a cache with a reserve: that many buffers are its own from the start and come back to it, so
 // taking and giving on the fast path touches no shared line and no group starves. What is left is shared, under a
 // mutex. A request that finds too few waits in its group's FIFO and is granted in order, all its buffers at once.
+//
+// Some requests are *urgent*: while they wait, those that hold buffers cannot go on and give them back. A part of the
+// reserve is kept for them, so that they never wait for anything but other urgent ones.
 #pragma once
 
 #include <cstddef>
@@ -51,11 +54,14 @@ private:
     std::vector<std::byte*> free_;
 };
 
+enum class BufferClaim : uint8_t { ordinary, urgent };
+
 // A request that waits for buffers: embedded in what waits.
 struct BufferWaiter {
     std::span<std::byte*> into;                       // filled when granted: all of it
     void (*granted)(BufferWaiter& waiter) = nullptr;  // called from BufferCache::serve()
     void* context = nullptr;                          // whose waiter this is
+    BufferClaim claim = BufferClaim::ordinary;
     ListLink<BufferWaiter> link;
 };
 
@@ -68,37 +74,45 @@ struct BufferCacheStats {
 // One poll group's view of the pool; lives on its thread.
 class BufferCache {
 public:
-    // Errors: no_memory when the pool cannot hold the reserve beside those of the other groups.
-    static Result<std::unique_ptr<BufferCache>> create(BufferPool& pool, uint32_t reserve);
+    // `kept` of the reserve are for urgent requests only. Errors: no_memory when the pool cannot hold the reserve beside
+    // those of the other groups.
+    static Result<std::unique_ptr<BufferCache>> create(BufferPool& pool, uint32_t reserve, uint32_t kept = 0);
     BufferCache(const BufferCache&) = delete;
     BufferCache& operator=(const BufferCache&) = delete;
     ~BufferCache();  // nobody waits and the reserve is back, asserted
 
-    // Fills all of `buffers`, or none and returns false. Refused while others wait: they come first.
-    bool take(std::span<std::byte*> buffers);
+    // Fills all of `buffers`, or none and returns false. Refused while others wait that come first; beside ordinary
+    // ones that wait an urgent one has what is kept.
+    bool take(std::span<std::byte*> buffers, BufferClaim claim = BufferClaim::ordinary);
     void give(std::span<std::byte* const> buffers);
     // Queues `waiter` (for no more than the pool can ever hold) behind those that wait already.
     void wait(BufferWaiter& waiter);
-    void stop_waiting(BufferWaiter& waiter) { waiters_.remove(waiter); }
+    void stop_waiting(BufferWaiter& waiter) { waiters_of(waiter.claim).remove(waiter); }
     // Grants the first waiters while buffers suffice; called by the poll group once a turn. Returns how many.
     uint32_t serve();
 
-    [[nodiscard]] bool has_waiters() const { return !waiters_.empty(); }
-    [[nodiscard]] size_t waiting() const { return waiters_.size(); }
+    [[nodiscard]] bool has_waiters() const { return !waiters_.empty() || !urgent_.empty(); }
+    [[nodiscard]] size_t waiting() const { return waiters_.size() + urgent_.size(); }
     // Buffers that take() could give now, at most (the shared ones may be gone a moment later).
     [[nodiscard]] size_t available() const;
     [[nodiscard]] const BufferCacheStats& stats() const { return stats_; }
     [[nodiscard]] BufferPool& pool() const { return pool_; }
 
 private:
-    BufferCache(BufferPool& pool, std::vector<std::byte*> reserve);
-    bool take_for_sure(std::span<std::byte*> buffers);
+    using Waiters = IntrusiveList<BufferWaiter, &BufferWaiter::link>;
+    BufferCache(BufferPool& pool, std::vector<std::byte*> reserve, uint32_t kept);
+    Waiters& waiters_of(BufferClaim claim) { return claim == BufferClaim::urgent ? urgent_ : waiters_; }
+    bool take_from(size_t cached_max, bool may_share, std::span<std::byte*> buffers);
+    bool take_for(BufferClaim claim, std::span<std::byte*> buffers);
+    uint32_t serve(Waiters& waiters);
 
     BufferPool& pool_;
     const size_t reserve_;
+    const size_t kept_;
     std::vector<std::byte*> free_;  // last in, first out: the hottest first
     size_t outstanding_ = 0;
-    IntrusiveList<BufferWaiter, &BufferWaiter::link> waiters_;
+    Waiters urgent_;
+    Waiters waiters_;
     BufferCacheStats stats_;
 };
 

@@ -130,6 +130,7 @@ bool get_read_buffers(Request& request) {
     if (!buffers.take(into)) {
         request.move(RequestEvent::need_buffer);
         request.buffer_waiter.into = into;
+        request.buffer_waiter.claim = BufferClaim::ordinary;
         request.buffer_waiter.granted = grant;
         request.buffer_waiter.context = &request;
         buffers.wait(request.buffer_waiter);

@@ -33,12 +33,14 @@ PollGroup::~PollGroup() {
 uint32_t PollGroup::poll() {
     uint32_t work = 0;
     // Those parked in this round wait for the next.
-    for (size_t left = retrying_.size(); left > 0 && !retrying_.empty(); --left) {
+    const size_t waiting = retrying_.size();
+    for (size_t left = waiting; left > 0 && !retrying_.empty(); --left) {
         Request& request = *retrying_.pop_front();
         --stats.pending_bdev_io;
         request.qpair->resume(request);
-        ++work;
     }
+    // To be refused once more is no work: a turn of that alone is idle.
+    work += static_cast<uint32_t>(waiting - std::min(waiting, retrying_.size()));
     for (const auto& transport : transports_) work += transport->poll();
     return work;
 }

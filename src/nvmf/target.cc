@@ -158,6 +158,8 @@ Task<Result<void>> Target::create_transport(TransportOptions options) {
     if (find_transport(options.trtype) != nullptr) {
         co_return fail(Errc::already_exists, fmt::format("Transport type '{}' already exists", options.trtype));
     }
+    WEFT_CO_TRY(options.check());
+    WEFT_CO_TRY(options.check_buffers(static_cast<uint32_t>(poll_groups_.size())));
     auto transport = tcp::TcpTransport::create(*this, std::move(options));
     if (!transport) co_return std::unexpected(std::move(transport).error());
     (*transport)->set_group_count(static_cast<uint32_t>(poll_groups_.size()));

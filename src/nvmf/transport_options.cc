@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 
 #include "nvmf/request.h"
@@ -37,8 +38,24 @@ Result<void> TransportOptions::check() const {
 }
 
 uint32_t TransportOptions::buffers_per_group(uint32_t group_count) const {
-    if (buf_cache_size) return *buf_cache_size;
-    return group_count == 0 ? 0 : num_shared_buffers * 3 / 4 / group_count;
+    if (group_count == 0) return 0;
+    if (buf_cache_size) return std::max(*buf_cache_size, buffers_per_capsule());
+    // No more than leaves the longest I/O of a group its buffers when the others have their reserves.
+    const uint32_t needed = buffers_per_io() + buffers_per_capsule();
+    const uint32_t spare = num_shared_buffers - std::min(num_shared_buffers, needed);
+    const uint32_t most = group_count > 1 ? spare / (group_count - 1) : num_shared_buffers;
+    return std::max(std::min(num_shared_buffers * 3 / 4 / group_count, most), buffers_per_capsule());
+}
+
+Result<void> TransportOptions::check_buffers(uint32_t group_count) const {
+    if (group_count == 0) return {};
+    const uint64_t reserve = buffers_per_group(group_count);
+    const uint64_t reserves = reserve * group_count;
+    const uint64_t needed = std::max(reserves, reserves - reserve + buffers_per_capsule() + buffers_per_io());
+    if (num_shared_buffers >= needed) return {};
+    return fail(Errc::invalid_argument,
+                fmt::format("num_shared_buffers {} is too few for {} poll groups: at least {} with buf_cache_size {}",
+                            num_shared_buffers, group_count, needed, reserve));
 }
 
 }  // namespace weft::nvmf

@@ -48,8 +48,16 @@ struct TransportOptions {
 
     // Errors: invalid_argument, naming the option and the bounds.
     [[nodiscard]] Result<void> check() const;
-    // The reserve of each of `group_count` poll groups.
+    // Buffers that the longest I/O takes, and that in-capsule data does.
+    [[nodiscard]] uint32_t buffers_per_io() const { return (max_io_size + io_unit_size - 1) / io_unit_size; }
+    [[nodiscard]] uint32_t buffers_per_capsule() const {
+        return (in_capsule_data_size + io_unit_size - 1) / io_unit_size;
+    }
+    // The reserve of each of `group_count` poll groups, with what is kept for in-capsule data.
     [[nodiscard]] uint32_t buffers_per_group(uint32_t group_count) const;
+    // Every I/O of every group gets its buffers in the end, whatever the others hold back for good. Errors:
+    // invalid_argument, with a number that would do.
+    [[nodiscard]] Result<void> check_buffers(uint32_t group_count) const;
 };
 
 }  // namespace weft::nvmf

@@ -117,7 +117,7 @@ void SimFileQueue::transfer(FileOperation& operation, SimFile& file) {
     if (is_write && file.is_read_only()) return set_failure(operation, Errc::io_error);
 
     uint64_t length = length_of(operation);
-    const uint64_t unit = file.alignment_bytes();
+    const uint64_t unit = std::max(file.alignment_bytes(), faults.short_unit_bytes);
     if (length > unit && prng.chance(faults.short_transfer)) length = unit * prng.between(1, (length - 1) / unit);
     if (!is_write) {
         if (prng.chance(faults.read_error)) return set_failure(operation, Errc::io_error);

@@ -35,6 +35,7 @@ struct FileFaults {
     double write_error = 0;     // some sectors of it may have been written
     double sync_error = 0;      // nothing was made durable
     double short_transfer = 0;
+    uint32_t short_unit_bytes = 1;  // where a transfer is cut, when the file's alignment is not more
     uint64_t capacity_bytes = std::numeric_limits<uint64_t>::max();  // no_space beyond
     bool has_zero_range = true;  // false: not_supported
     bool has_punch_hole = true;

@@ -101,7 +101,7 @@ private:
     void place_in_capsule_data(TcpRequest& request, uint32_t payload_bytes, Bytes rest);
     static void use_received(TcpRequest& request, uint32_t offset, Bytes data);
     void copy_in(TcpRequest& request, uint32_t offset, Bytes data);
-    bool get_buffers(TcpRequest& request, uint32_t bytes);
+    bool get_buffers(TcpRequest& request, uint32_t bytes, BufferClaim claim);
     void receive_into_buffers(TcpRequest& request);
     void ask_for_data(TcpRequest& request);
     void execute(TcpRequest& request);

@@ -191,7 +191,8 @@ void Connection::place_in_capsule_data(TcpRequest& request, uint32_t payload_byt
         request.move(RequestEvent::receive);
         return;
     }
-    if (get_buffers(request, request.data_bytes)) {
+    // What follows on the connection may be what others with buffers wait for.
+    if (get_buffers(request, request.data_bytes, BufferClaim::urgent)) {
         request.use_buffers(buffers().pool().buffer_bytes());
         request.move(RequestEvent::receive);
         return;
@@ -200,15 +201,16 @@ void Connection::place_in_capsule_data(TcpRequest& request, uint32_t payload_byt
 }
 
 // Buffers for so many bytes. False: the request waits for them.
-bool Connection::get_buffers(TcpRequest& request, uint32_t bytes) {
+bool Connection::get_buffers(TcpRequest& request, uint32_t bytes, BufferClaim claim) {
     const uint32_t unit = buffers().pool().buffer_bytes();
     const auto into = std::span(request.buffers).first((bytes + unit - 1) / unit);
-    if (buffers().take(into)) {
+    if (buffers().take(into, claim)) {
         request.buffer_count = static_cast<uint8_t>(into.size());
         return true;
     }
     request.move(RequestEvent::need_buffer);
     request.buffer_waiter.into = into;
+    request.buffer_waiter.claim = claim;
     request.buffer_waiter.granted = on_buffers_granted;
     request.buffer_waiter.context = &request;
     buffers().wait(request.buffer_waiter);
@@ -357,7 +359,7 @@ void Connection::end_command(bool digest_ok) {
     // One buffer, for a block that comes in pieces, if the rest goes straight into the device.
     const bool is_streamed = !framing_.data_digest && can_stream(request, buffers().pool().buffer_bytes());
     if (is_streamed) request.source = DataSource::streamed;
-    if (get_buffers(request, is_streamed ? 1 : request.data_bytes)) receive_into_buffers(request);
+    if (get_buffers(request, is_streamed ? 1 : request.data_bytes, BufferClaim::ordinary)) receive_into_buffers(request);
     // Or else resume() goes on.
 }
 

@@ -12,7 +12,7 @@ namespace weft::nvmf::tcp {
 
 Result<std::unique_ptr<TcpGroup>> TcpGroup::create(TcpTransport& transport, PollGroup& group, BufferPool& pool,
                                                    uint32_t reserve) {
-    auto buffers = BufferCache::create(pool, reserve);
+    auto buffers = BufferCache::create(pool, reserve, transport.options().buffers_per_capsule());
     if (!buffers) return std::unexpected(std::move(buffers).error());
     auto receive = env::map_memory(receive_bytes, {.name = "weft_receive", .huge_pages = false});
     if (!receive) return std::unexpected(std::move(receive).error());

@@ -1,0 +1,62 @@
+// One seed: a target, hosts and troubles in a simulated world, watched by oracles.
+//
+//   1. the target is set up and the hosts begin; incidents and the administrator disturb them;
+//   2. all troubles end: every host finishes its work within a time (liveness), and every device is read through and
+//      compared with what it may hold;
+//   3. the hosts leave: nothing of theirs is left in the target (resources), and it stops in order.
+//
+// What goes wrong is told to fail_simulation(); the first is what counts.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sim/rig.h"
+#include "sim/storm/plan.h"
+#include "sim/storm/register_model.h"
+
+namespace weft::sim {
+
+// What the parts of a storm share. Everything runs in one OS thread.
+struct Storm {
+    explicit Storm(const Plan& its_plan);
+
+    [[nodiscard]] bool has(Part part) const { return plan.has(part); }
+    // A connection of a host that does nothing wrong may end, or not come about.
+    [[nodiscard]] bool may_disconnect() const;
+    // Between now and the end of the troubles.
+    [[nodiscard]] bool is_healed() const { return is_healing; }
+    void reached(std::string_view mark);
+
+    static constexpr const char* subsystem_nqn = "nqn.2016-06.io.spdk:cnode1";
+    static constexpr const char* intruder_nqn = "nqn.2016-06.io.spdk:cnode2";
+    [[nodiscard]] static std::string hostnqn(size_t host);
+
+    const Plan plan;
+    test::Rig rig;
+    std::vector<std::unique_ptr<RegisterModel>> models;  // by device; the namespace id is one more
+    Value last_value = 0;          // of all writes
+    uint64_t commands_done = 0;
+    uint64_t commands_given = 0;   // how many of plan.commands were begun
+    bool is_healing = false;
+    bool is_target_up = false;     // it was started and set up
+    uint64_t target_runs = 0;
+};
+
+struct StormResult {
+    uint64_t commands = 0;
+    uint64_t trace_hash = 0;
+};
+// Runs the seed of the plan to its end.
+struct Watched {
+    size_t device = 0;
+    uint64_t sector = 0;
+};
+StormResult run_storm(const Plan& plan, const std::optional<Watched>& watched = {});
+
+// Names of situations that seeds got into, in the order they were first reached by this process.
+[[nodiscard]] const std::vector<std::string>& reached_marks();
+
+}  // namespace weft::sim
