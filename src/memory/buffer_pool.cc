@@ -141,12 +141,19 @@ uint32_t BufferCache::serve(Waiters& waiters) {
 
 uint32_t BufferCache::serve() {
     const uint32_t served = serve(urgent_) + serve(waiters_);
-    if (!has_waiters() && free_.size() > reserve_) {
-        const std::span<std::byte* const> surplus = std::span<std::byte* const>(free_).subspan(reserve_);
-        pool_.give(surplus);
-        free_.resize(reserve_);
-    }
+    return_surplus();
     return served;
+}
+
+void BufferCache::stop_waiting(BufferWaiter& waiter) {
+    waiters_of(waiter.claim).remove(waiter);
+    return_surplus();
+}
+
+void BufferCache::return_surplus() {
+    if (has_waiters() || free_.size() <= reserve_) return;
+    pool_.give(std::span<std::byte* const>(free_).subspan(reserve_));
+    free_.resize(reserve_);
 }
 
 size_t BufferCache::available() const { return free_.size() + pool_.shared_free(); }

@@ -87,7 +87,8 @@ public:
     void give(std::span<std::byte* const> buffers);
     // Queues `waiter` (for no more than the pool can ever hold) behind those that wait already.
     void wait(BufferWaiter& waiter);
-    void stop_waiting(BufferWaiter& waiter) { waiters_of(waiter.claim).remove(waiter); }
+    // When nobody waits any more, what was kept for those that did goes back to the others.
+    void stop_waiting(BufferWaiter& waiter);
     // Grants the first waiters while buffers suffice; called by the poll group once a turn. Returns how many.
     uint32_t serve();
 
@@ -105,6 +106,7 @@ private:
     bool take_from(size_t cached_max, bool may_share, std::span<std::byte*> buffers);
     bool take_for(BufferClaim claim, std::span<std::byte*> buffers);
     uint32_t serve(Waiters& waiters);
+    void return_surplus();
 
     BufferPool& pool_;
     const size_t reserve_;
