@@ -44,7 +44,7 @@ void RawHost::send(Bytes bytes) {
         pump();
         if (is_closed_) break;
     }
-    for (int quiet = 0; quiet < 8; ++quiet) {
+    for (int quiet = 0; quiet < 24; ++quiet) {
         rig_.run_for(5 * env::ns_per_ms);
         pump();
     }

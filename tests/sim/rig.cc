@@ -90,6 +90,7 @@ bool Rig::turn() {
         if (const auto rest = seat.reactor->begin_rest()) {
             seat.is_resting = true;
             seat.waiter = rest->descriptor;
+            worked = worked || is_due(seat);  // it would wake at once
         }
     }
     return worked;

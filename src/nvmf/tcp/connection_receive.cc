@@ -78,6 +78,11 @@ uint32_t Connection::unstall() {
     WEFT_ASSERT(is_stalled());
     const bool is_over = stall_ == Stall::slot ? outstanding.size() < queue_depth()
                                                : rx_request_->state() != RequestState::waiting_for_buffer;
+    if (!is_over && is_deadlocked()) {
+        // More commands than the queue holds: the host broke its promise, and nothing of what it sent will end.
+        terminate({FatalErrorStatus::pdu_sequence_error});
+        return 1;
+    }
     if (!is_over) {
         group_.add_stalled(*this);
         return 0;
@@ -90,6 +95,23 @@ uint32_t Connection::unstall() {
     if (!is_stalled()) process(backlog);
     if (!is_stalled()) group_.make_hot(*this);
     return 1;
+}
+
+// Nothing moves `request` on but the host, or an event that may never be.
+bool Connection::awaits_host(const Request& request) const {
+    if (request.state() == RequestState::receiving) return true;
+    return is_admin() && !request.command.is_fabrics() && request.state() == RequestState::executing &&
+           request.command.admin_opcode() == nvme::AdminOpcode::async_event_request;
+}
+
+// The slots that the stalled command needs are held by commands whose data stands behind it in the stream. (Buffers
+// for its in-capsule data are kept: see BufferClaim::urgent.)
+bool Connection::is_deadlocked() const {
+    if (stall_ != Stall::slot) return false;
+    for (const Request* at = outstanding.front(); at != nullptr; at = decltype(outstanding)::next(*at)) {
+        if (!awaits_host(*at)) return false;
+    }
+    return true;
 }
 
 void Connection::begin_pdu(Bytes rest) {

@@ -94,6 +94,7 @@ private:
     void restart(test::Rig::Death death);
     void heal();
     void end();
+    [[nodiscard]] std::string leftovers();
     void tell_who_hangs() const;
 
     Storm& storm_;
@@ -178,11 +179,9 @@ void Play::end() {
     const auto is_idle = [this] {
         return storm_.is_target_up && storm_.rig.target_is_idle() && storm_.rig.world().connections().empty();
     };
-    if (!wait(idle_time_max, is_idle))
-        return fail_simulation("hosts have left, and the target still holds something of theirs");
+    if (!wait(idle_time_max, is_idle)) return fail_simulation("hosts have left, and there is left " + leftovers());
     rig.run_on_host(0, hosts_[0]->verify_all());
-    if (!wait(idle_time_max, is_idle))
-        return fail_simulation("the last host has left, and the target still holds something of it");
+    if (!wait(idle_time_max, is_idle)) return fail_simulation("the last host has left, and there is left " + leftovers());
     for (nvmf::PollGroup* group : rig.target().poll_groups()) {
         const CurrentThread scope(&group->thread());
         const nvmf::TransportGroup* transport = group->transport_group(*rig.target().find_transport("tcp"));
@@ -196,6 +195,19 @@ void Play::end() {
     rig.stop_target();
     const uint32_t open = rig.world().descriptors_open("target");
     if (open > 0) fail_simulation(fmt::format("the target has stopped and left {} descriptors open", open));
+}
+
+std::string Play::leftovers() {
+    std::string text;
+    for (nvmf::PollGroup* group : storm_.rig.target().poll_groups()) {
+        text += fmt::format("a group with {} queues and {} controllers, ", group->qpairs.size(), group->controllers().size());
+    }
+    for (const ConnectionInfo& connection : storm_.rig.world().connections()) {
+        text += fmt::format("connection {} of {}, {} bytes there and {} back{}, ", connection.id, connection.from,
+                            connection.bytes_forth, connection.bytes_back,
+                            connection.is_established ? "" : ", not established");
+    }
+    return text;
 }
 
 void Play::tell_who_hangs() const {
