@@ -74,8 +74,8 @@ struct BufferCacheStats {
 // One poll group's view of the pool; lives on its thread.
 class BufferCache {
 public:
-    // `kept` of the reserve are for urgent requests only. Errors: no_memory when the pool cannot hold the reserve beside
-    // those of the other groups.
+    // `kept` of the reserve are for urgent requests only. Errors: no_memory when the pool cannot hold the reserve
+    // beside those of the other groups.
     static Result<std::unique_ptr<BufferCache>> create(BufferPool& pool, uint32_t reserve, uint32_t kept = 0);
     BufferCache(const BufferCache&) = delete;
     BufferCache& operator=(const BufferCache&) = delete;

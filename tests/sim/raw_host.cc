@@ -44,9 +44,11 @@ void RawHost::send(Bytes bytes) {
         pump();
         if (is_closed_) break;
     }
-    for (int quiet = 0; quiet < 24; ++quiet) {
-        rig_.run_for(5 * env::ns_per_ms);
+    // Until nothing is on its way any more.
+    for (int tries = 0; tries < 2000; ++tries) {
+        rig_.run_for(env::ns_per_ms);
         pump();
+        if (rig_.world().next_event_time() == env::time_never) break;
     }
 }
 

@@ -381,7 +381,8 @@ void Connection::end_command(bool digest_ok) {
     // One buffer, for a block that comes in pieces, if the rest goes straight into the device.
     const bool is_streamed = !framing_.data_digest && can_stream(request, buffers().pool().buffer_bytes());
     if (is_streamed) request.source = DataSource::streamed;
-    if (get_buffers(request, is_streamed ? 1 : request.data_bytes, BufferClaim::ordinary)) receive_into_buffers(request);
+    if (get_buffers(request, is_streamed ? 1 : request.data_bytes, BufferClaim::ordinary))
+        receive_into_buffers(request);
     // Or else resume() goes on.
 }
 

@@ -244,9 +244,9 @@ Task<void> read_and_check(Storm& storm, nvme_host::Qpair& qpair, size_t device, 
     co_await nvme_host::Execute(qpair, io);
     if (!io.is_success()) {
         model.read_lost(began);
-        co_return test::fail_simulation(
-            fmt::format("the last reading of device {}: {} {}", device, nvme::describe(io.status()),
-                        qpair.failure() != nullptr ? qpair.failure()->message : ""));
+        co_return test::fail_simulation(fmt::format("the last reading of device {}: {} {}", device,
+                                                    nvme::describe(io.status()),
+                                                    qpair.failure() != nullptr ? qpair.failure()->message : ""));
     }
     if (std::string problem = model.read_done(range, began, data, plan.block_sectors()); !problem.empty()) {
         test::fail_simulation("the last reading: " + problem);

@@ -159,8 +159,8 @@ std::string RegisterModel::read_done(SectorRange range, Tick began, Bytes data, 
         if (given.value != first.value) other = given.value;
         is_mixed = is_mixed || given.value != first.value;
         if (is_mixed && !is_torn && at % block_sectors == block_sectors - 1) {
-            result = fmt::format("device {}, block of sectors {} to {}: parts of writes {} and {}; there may be {}", device_,
-                                 range.first + at + 1 - block_sectors, range.first + at, first.value, other,
+            result = fmt::format("device {}, block of sectors {} to {}: parts of writes {} and {}; there may be {}",
+                                 device_, range.first + at + 1 - block_sectors, range.first + at, first.value, other,
                                  describe(range.first + at));
         }
     }

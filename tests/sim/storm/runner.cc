@@ -55,7 +55,8 @@ std::string one_line(std::string text) {
     });
     for (running_seed = first; running_seed < first + count; ++running_seed) {
         tell(fmt::format("seed {}\n", running_seed));
-        const StormResult result = run_storm(Plan::of(running_seed, options.left_out, options.commands), options.watched);
+        const StormResult result =
+            run_storm(Plan::of(running_seed, options.left_out, options.commands), options.watched);
         tell(fmt::format("ok {} {} {}\n", running_seed, result.trace_hash, result.commands));
     }
     for (const std::string& mark : reached_marks()) tell("mark " + mark + "\n");

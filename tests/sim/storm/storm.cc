@@ -181,7 +181,8 @@ void Play::end() {
     };
     if (!wait(idle_time_max, is_idle)) return fail_simulation("hosts have left, and there is left " + leftovers());
     rig.run_on_host(0, hosts_[0]->verify_all());
-    if (!wait(idle_time_max, is_idle)) return fail_simulation("the last host has left, and there is left " + leftovers());
+    if (!wait(idle_time_max, is_idle))
+        return fail_simulation("the last host has left, and there is left " + leftovers());
     for (nvmf::PollGroup* group : rig.target().poll_groups()) {
         const CurrentThread scope(&group->thread());
         const nvmf::TransportGroup* transport = group->transport_group(*rig.target().find_transport("tcp"));
@@ -200,7 +201,8 @@ void Play::end() {
 std::string Play::leftovers() {
     std::string text;
     for (nvmf::PollGroup* group : storm_.rig.target().poll_groups()) {
-        text += fmt::format("a group with {} queues and {} controllers, ", group->qpairs.size(), group->controllers().size());
+        text += fmt::format("a group with {} queues and {} controllers, ", group->qpairs.size(),
+                            group->controllers().size());
     }
     for (const ConnectionInfo& connection : storm_.rig.world().connections()) {
         text += fmt::format("connection {} of {}, {} bytes there and {} back{}, ", connection.id, connection.from,
