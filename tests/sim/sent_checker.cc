@@ -257,7 +257,12 @@ SentChecker::Table::iterator SentChecker::find(uint16_t cid, bool newest) {
     const auto [first, last] = outstanding_.equal_range(cid);
     auto best = outstanding_.end();
     for (auto at = first; at != last; ++at) {
-        if (best == outstanding_.end() || (at->second.number > best->second.number) == newest) best = at;
+        // An event request whose identifier is used again has been given up.
+        const auto rank = [this](const Outstanding& entry) { return !is_event_request(entry.command, qid_); };
+        const bool is_better =
+            best == outstanding_.end() || rank(at->second) > rank(best->second) ||
+            (rank(at->second) == rank(best->second) && (at->second.number > best->second.number) == newest);
+        if (is_better) best = at;
     }
     return best;
 }
