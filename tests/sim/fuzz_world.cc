@@ -153,13 +153,15 @@ void FuzzWorld::run_for(env::TimeNs time) {
     for (const auto& link : links) look(link.get());
 }
 
-// Hosts that were asked for data and send none, or take none, keep buffers that others wait for. There are only a few
-// here.
+// Hosts that were asked for data and send none, or take none, or hide it behind more commands than their queue holds,
+// keep buffers that others wait for. There are only a few here.
 void FuzzWorld::drop_withholders() {
     for (const auto& link : links) {
         if (link == nullptr) continue;
         const SentChecker& checker = link->checker();
-        if (link->is_reading && checker.open_r2ts().empty() && !checker.is_host_within_pdu()) continue;
+        const bool withholds = !link->is_reading || !checker.open_r2ts().empty() || checker.is_host_within_pdu() ||
+                               checker.is_host_unreadable() || checker.has_overflowed();
+        if (!withholds) continue;
         if (link->is_open()) rig_->world().reset_connection(*link->stream());
     }
 }
@@ -311,8 +313,9 @@ void FuzzWorld::finish() {
         if (link == nullptr || !link->is_established() || !link->is_drained() || !link->is_reading) continue;
         // Nobody is left without an answer who can be given one.
         const SentChecker& checker = link->checker();
-        const bool is_owed = !checker.is_host_unreadable() && !checker.is_terminated() && checker.is_initialized() &&
-                             !checker.is_host_within_pdu() && checker.open_r2ts().empty() && tasks_ == 0;
+        const bool is_owed = !checker.has_overflowed() && !checker.is_host_unreadable() && !checker.is_terminated() &&
+                             checker.is_initialized() && !checker.is_host_within_pdu() && checker.open_r2ts().empty() &&
+                             tasks_ == 0;
         if (!is_owed) continue;
         for (env::TimeNs waited = 0; waited < patience && link->is_open() && checker.unanswered() > 0;) {
             run_for(100 * env::ns_per_ms);
