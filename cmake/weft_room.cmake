@@ -53,7 +53,7 @@ function(weft_room NAME)
     foreach(fuzzer IN LISTS fuzzers)
       get_filename_component(program ${fuzzer} NAME_WE)
       add_executable(${program} ${fuzzer})
-      target_link_libraries(${program} PRIVATE ${test_links})
+      target_link_libraries(${program} PRIVATE ${test_links} GTest::gtest)  # some worlds for tests expect things
       target_link_options(${program} PRIVATE -fsanitize=fuzzer)
       set_target_properties(${program} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
     endforeach()

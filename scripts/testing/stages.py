@@ -31,7 +31,7 @@ SYMBOLIZER = Path("/usr/bin/llvm-symbolizer-19")
 
 def harnesses(top):
     """The fuzzers' names, which are those of their targets and programs."""
-    return sorted(path.stem for path in (top / "src").rglob("*_fuzz.cc"))
+    return sorted(path.stem for folder in ("src", "tests") for path in (top / folder).rglob("*_fuzz.cc"))
 
 
 @dataclass

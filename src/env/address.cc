@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 namespace weft::env {
@@ -18,6 +19,15 @@ std::string canonical(int family, const std::string& host) {
     return text.data();
 }
 
+// "%eth0": what the system may call an interface. Anything else would reach logs and listings as it is.
+bool is_zone(std::string_view text) {
+    constexpr size_t interface_bytes_max = 15;
+    if (text.size() < 2 || text.size() > 1 + interface_bytes_max) return false;
+    return std::ranges::all_of(text.substr(1), [](char letter) {
+        return letter > ' ' && letter < 0x7F && letter != '/' && letter != '%' && letter != '[' && letter != ']';
+    });
+}
+
 }  // namespace
 
 Result<Address> parse_ip(std::string_view host, uint16_t port) {
@@ -29,7 +39,7 @@ Result<Address> parse_ip(std::string_view host, uint16_t port) {
         if (std::string text = canonical(AF_INET, number); !text.empty() && zone.empty()) {
             return Address{.family = Family::ipv4, .host = std::move(text), .port = port};
         }
-        if (std::string text = canonical(AF_INET6, number); !text.empty() && zone.size() != 1) {
+        if (std::string text = canonical(AF_INET6, number); !text.empty() && (zone.empty() || is_zone(zone))) {
             return Address{.family = Family::ipv6, .host = text.append(zone), .port = port};
         }
     }

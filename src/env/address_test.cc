@@ -27,7 +27,8 @@ TEST(ParseIp, TakesNumericAddressesOfBothFamilies) {
 
 TEST(ParseIp, RefusesEverythingElse) {
     for (const std::string_view host :
-         {"", "localhost", "1.2.3", "1.2.3.4.5", "256.1.1.1", "::g", "[::1]", "fe80::1%", "127.0.0.1%lo", "1.2.3.4 "}) {
+         {"", "localhost", "1.2.3", "1.2.3.4.5", "256.1.1.1", "::g", "[::1]", "fe80::1%", "fe80::1%eth\n",
+          "fe80::1%eth0%eth1", "fe80::1%0123456789abcdef", "127.0.0.1%lo", "1.2.3.4 "}) {
         const auto address = parse_ip(host, 1);
         ASSERT_FALSE(address) << host;
         EXPECT_EQ(address.error().code, Errc::invalid_argument);

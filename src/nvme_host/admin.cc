@@ -77,6 +77,9 @@ Task<Result<std::vector<uint32_t>>> active_namespaces(Controller& controller) {
             if (nsid <= after) {
                 co_return fail(Errc::protocol_error, "Identify Active Namespace ID list: it does not rise");
             }
+            if (found.size() == active_namespaces_max) {
+                co_return fail(Errc::protocol_error, "Identify Active Namespace ID list: it has no end");
+            }
             found.push_back(nsid);
             after = nsid;
         }

@@ -34,7 +34,9 @@ struct NamespaceIds {
 };
 Task<Result<NamespaceIds>> identify_namespace_ids(Controller& controller, uint32_t nsid);
 
-// NSIDs of the active namespaces, rising.
+// NSIDs of the active namespaces, rising. Errors also: protocol_error (the list does not rise, or claims more than
+// active_namespaces_max).
+inline constexpr size_t active_namespaces_max = size_t{1} << 20;
 Task<Result<std::vector<uint32_t>>> active_namespaces(Controller& controller);
 
 // Fills `data`, a multiple of 4 bytes, from `request.offset` on, with as many commands as MDTS makes necessary.

@@ -36,6 +36,23 @@ TEST(ActiveNamespaces, AreRefusedWhenTheListDoesNotRise) {
     EXPECT_EQ(found.error().code, Errc::protocol_error);
 }
 
+// A target could make its host keep a list of 16 GiB.
+TEST(ActiveNamespaces, AreRefusedWhenTheListHasNoEnd) {
+    TestWorld world;
+    Result<std::vector<uint32_t>> found;
+    const auto error =
+        world.with_controller(world.options(), [&](Controller& controller, tcp::ConnectionGroup&) -> Task<void> {
+            world.target->distort_data = [next = 1U](MutableBytes data) mutable {
+                for (; !data.empty(); data = data.subspan(4)) store(data, le32(next++));
+            };
+            found = co_await active_namespaces(controller);
+            world.target->distort_data = {};
+        });
+    EXPECT_FALSE(error) << error->message;
+    ASSERT_FALSE(found);
+    EXPECT_EQ(found.error().code, Errc::protocol_error);
+}
+
 TEST(DiscoveryLog, IsReadWhole) {
     for (const size_t count : {0u, 1u, 2u, 63u, 64u, 200u}) {
         TestWorld world;

@@ -56,6 +56,9 @@ public:
     // No answer at all.
     std::move_only_function<bool(const nvme::Command& command, bool admin)> ignore;
 
+    // Changes the data of an answer before it is made into PDUs; and all bytes that are about to be sent.
+    std::move_only_function<void(MutableBytes data)> distort_data;
+    std::move_only_function<void(MutableBytes output)> distort_output;
     // What came.
     std::vector<nvme::Command> admin_commands;
     std::vector<std::byte> storage;
@@ -126,6 +129,7 @@ private:
             }
             if (!is_mute) take(connection, Bytes(buffer).first(transfer.bytes));
         }
+        if (distort_output && !connection.output.empty()) distort_output(connection.output);
         while (!connection.output.empty()) {
             const iovec piece{.iov_base = connection.output.data(), .iov_len = connection.output.size()};
             const env::Transfer transfer = connection.stream->send({&piece, 1});
@@ -314,7 +318,12 @@ private:
         respond(connection, {.cid = write.command.cid});
     }
 
-    void send_data(Connection& connection, uint16_t cid, Bytes data) {
+    void send_data(Connection& connection, uint16_t cid, Bytes truth) {
+        Buffer data(truth.begin(), truth.end());
+        if (distort_data) distort_data(data);
+        send_pieces(connection, cid, data);
+    }
+    void send_pieces(Connection& connection, uint16_t cid, Bytes data) {
         constexpr size_t pdu_data_max = 10000;
         for (size_t at = 0; at < data.size();) {
             const Bytes piece = data.subspan(at, std::min(pdu_data_max, data.size() - at));

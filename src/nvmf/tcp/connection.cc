@@ -78,6 +78,10 @@ void Connection::connected() {
 
 uint32_t Connection::on_events(uint32_t events) {
     if (is_closing()) return 0;
+    if (is_stalled() && (events & env::Events::hung_up) != 0) {
+        close("the connection was lost");  // it is not read now, and what it waits for may be this host's data
+        return 1;
+    }
     if ((events & (env::Events::readable | env::Events::hung_up)) != 0) group_.make_hot(*this);
     if ((events & env::Events::writable) != 0 && is_blocked_) {
         is_blocked_ = false;
