@@ -165,7 +165,9 @@ Transfer Wire::send(EndId id, std::span<const iovec> from) {
     for (const iovec& piece : from.first(std::min<size_t>(from.size(), 1024))) {
         wanted += piece.iov_len;
         const size_t count = std::min<size_t>(piece.iov_len, room - sent);
-        pipe.in_flight.push(Bytes(static_cast<const std::byte*>(piece.iov_base), count));
+        const Bytes taken(static_cast<const std::byte*>(piece.iov_base), count);
+        pipe.in_flight.push(taken);
+        if (tap_ && count > 0) tap_(connection, id.side, taken);
         sent += count;
     }
     WEFT_ASSERT(wanted > 0);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -49,6 +50,10 @@ public:
     [[nodiscard]] uint32_t poll(EndId end);
     [[nodiscard]] const Connection& connection(uint64_t id) const;
     [[nodiscard]] const std::map<uint64_t, Connection>& connections() const { return connections_; }
+
+    // Told all that is sent, when it is: on which connection, by which end, and as much of `from` as the wire takes.
+    using Tap = std::function<void(const Connection& connection, uint8_t side, Bytes piece)>;
+    void set_tap(Tap tap) { tap_ = std::move(tap); }
 
     // Faults. False when there is no such connection.
     bool reset(uint64_t connection);
@@ -102,6 +107,7 @@ private:
     std::map<uint64_t, Connection> connections_;
     std::map<uint64_t, Listening> listeners_;
     uint64_t ids_made_ = 0;
+    Tap tap_;
     std::set<MachinePair> paused_;
     std::vector<std::pair<EndId, Arrival>> held_;  // arrived while paused, in order
 };

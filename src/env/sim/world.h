@@ -69,6 +69,9 @@ public:
     // Probabilities and latencies may be changed at any time.
     Options& options() { return options_; }
 
+    // See Wire::Tap.
+    void set_tap(Wire::Tap tap) { wire_.set_tap(std::move(tap)); }
+
     // Faults of the network. By connection id or stream; false when it is gone.
     [[nodiscard]] std::vector<ConnectionInfo> connections() const;  // by age
     bool reset_connection(uint64_t connection) { return wire_.reset(connection); }

@@ -228,10 +228,34 @@ void Play::tell_who_hangs() const {
 
 Storm::Storm(const Plan& its_plan) : plan(its_plan), rig(its_plan.seed, rig_options(its_plan)) {
     log::set_print_level(log::Level::error);
+    watch_wire();
     for (size_t at = 0; at < plan.devices.size(); ++at) {
         models.push_back(std::make_unique<RegisterModel>(static_cast<uint32_t>(at), plan.devices[at].sectors,
                                                          has(Part::disk_errors) || has(Part::full_disks)));
     }
+}
+
+// Every PDU that the target sends is judged when it is sent. Not where bits flip: the checker would believe the host.
+void Storm::watch_wire() {
+    if (has(Part::bit_flips)) return;
+    rig.world().set_tap([this](const Connection& connection, uint8_t side, Bytes piece) {
+        const auto [at, is_new] = checkers_.try_emplace(connection.id);
+        if (is_new) {
+            // Hosts come before intruders.
+            const std::string& name = connection.ends[0].machine->name;
+            const size_t number = std::strtoul(name.c_str() + 4, nullptr, 10);
+            at->second = test::SentChecker({.host_is_right = number < plan.hosts.size()});
+        }
+        test::SentChecker& checker = at->second;
+        if (side == 0) {
+            checker.host_sent(piece);
+        } else {
+            checker.target_sent(piece);
+        }
+        if (!checker.ok()) {
+            fail_simulation(fmt::format("to {}: {}", connection.ends[0].machine->name, checker.complaint()));
+        }
+    });
 }
 
 bool Storm::may_disconnect() const {

@@ -8,12 +8,14 @@
 // What goes wrong is told to fail_simulation(); the first is what counts.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "sim/rig.h"
+#include "sim/sent_checker.h"
 #include "sim/storm/plan.h"
 #include "sim/storm/register_model.h"
 
@@ -43,6 +45,10 @@ struct Storm {
     bool is_healing = false;
     bool is_target_up = false;     // it was started and set up
     uint64_t target_runs = 0;
+
+private:
+    void watch_wire();
+    std::map<uint64_t, test::SentChecker> checkers_;  // by connection
 };
 
 struct StormResult {
