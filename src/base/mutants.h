@@ -1,5 +1,5 @@
 // Known bugs, to prove that the simulation would find them (docs/reliability.md). A build of the product has none of
-// them: is_on() is false there at compile time. In the simulation's build (-D WEFT_MUTANTS=ON) one can be switched on:
+// them: on() is false there at compile time. In the simulation's build (-D WEFT_MUTANTS=ON) one can be switched on:
 // weft-sim --mutant NAME.
 //
 // A mutant is a line here and an `if` where the bug would be.
@@ -11,7 +11,8 @@
 
 namespace weft::mutant {
 
-enum class Mutant : uint8_t {
+// Not a class: mutant::on(mutant::stale_writes) reads well enough.
+enum Mutant : uint8_t {
     none,
 #define WEFT_MUTANT(name, what) name,
 #include "base/mutants.inc"
@@ -25,18 +26,18 @@ struct Description {
 };
 
 inline constexpr auto all = std::to_array<Description>({
-#define WEFT_MUTANT(name, what) {Mutant::name, #name, what},
+#define WEFT_MUTANT(name, what) {name, #name, what},
 #include "base/mutants.inc"
 #undef WEFT_MUTANT
 });
 
 #ifdef WEFT_MUTANTS
 inline constexpr bool are_built = true;
-inline Mutant switched_on = Mutant::none;
-[[nodiscard]] inline bool is_on(Mutant mutant) { return switched_on == mutant; }
+inline Mutant switched_on = none;
+[[nodiscard]] inline bool on(Mutant mutant) { return switched_on == mutant; }
 #else
 inline constexpr bool are_built = false;
-[[nodiscard]] constexpr bool is_on(Mutant /*mutant*/) { return false; }
+[[nodiscard]] constexpr bool on(Mutant /*mutant*/) { return false; }
 #endif
 
 }  // namespace weft::mutant

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "base/mutants.h"
 
 namespace weft {
 
@@ -125,6 +126,8 @@ void BufferCache::give(std::span<std::byte* const> buffers) {
 void BufferCache::wait(BufferWaiter& waiter) {
     WEFT_ASSERT(!waiter.into.empty() && waiter.into.size() <= pool_.buffer_count());
     ++stats_.waited;
+    waiter.ticket = ++tickets_;
+    if (mutant::on(mutant::waiters_in_wrong_order)) return waiters_of(waiter.claim).push_front(waiter);
     waiters_of(waiter.claim).push_back(waiter);
 }
 
@@ -133,6 +136,9 @@ uint32_t BufferCache::serve(Waiters& waiters) {
     while (BufferWaiter* waiter = waiters.front()) {
         if (!take_for(waiter->claim, waiter->into)) break;
         waiters.remove(*waiter);
+        uint64_t& last = last_granted_[static_cast<size_t>(waiter->claim)];
+        WEFT_ASSERT(waiter->ticket > last);
+        last = waiter->ticket;
         waiter->granted(*waiter);
         ++served;
     }
@@ -151,7 +157,7 @@ void BufferCache::stop_waiting(BufferWaiter& waiter) {
 }
 
 void BufferCache::return_surplus() {
-    if (has_waiters() || free_.size() <= reserve_) return;
+    if (has_waiters() || free_.size() <= reserve_ || mutant::on(mutant::surplus_kept)) return;
     pool_.give(std::span<std::byte* const>(free_).subspan(reserve_));
     free_.resize(reserve_);
 }

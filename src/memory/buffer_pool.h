@@ -62,6 +62,7 @@ struct BufferWaiter {
     void (*granted)(BufferWaiter& waiter) = nullptr;  // called from BufferCache::serve()
     void* context = nullptr;                          // whose waiter this is
     BufferClaim claim = BufferClaim::ordinary;
+    uint64_t ticket = 0;                              // the cache's: in which order waiters came
     ListLink<BufferWaiter> link;
 };
 
@@ -113,6 +114,8 @@ private:
     const size_t kept_;
     std::vector<std::byte*> free_;  // last in, first out: the hottest first
     size_t outstanding_ = 0;
+    uint64_t tickets_ = 0;
+    uint64_t last_granted_[2] = {};  // by claim
     Waiters urgent_;
     Waiters waiters_;
     BufferCacheStats stats_;

@@ -1,6 +1,7 @@
 // Asynchronous events and Abort (NVMe Base 2.0, 5.2 and 5.1).
 #include <algorithm>
 
+#include "base/mutants.h"
 #include "bdev/device.h"
 #include "nvmf/controller.h"
 #include "nvmf/io_commands.h"
@@ -90,7 +91,7 @@ bool abort_request(Request& victim) {
             [[fallthrough]];
         case RequestState::held:
         case RequestState::retrying:
-            stop_waiting(victim);
+            if (!mutant::on(mutant::abort_completes_twice)) stop_waiting(victim);
             victim.set_status(status::aborted_by_request);
             victim.direction = nvme::TransferDirection::none;
             victim.qpair->send(victim);

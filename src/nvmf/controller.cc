@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "base/mutants.h"
 #include "bdev/device.h"
 #include "nvme/fabrics.h"
 #include "nvme/identify.h"
@@ -66,6 +67,7 @@ Status Controller::set_keep_alive(uint32_t kato_ms) {
 }
 
 void Controller::start_keep_alive() {
+    if (mutant::on(mutant::keep_alive_without_end)) return;
     if (kato_ms_ != 0 && !is_ending_) keep_alive_.start_after(kato_ms_ * env::ns_per_ms + keep_alive_grace);
 }
 
@@ -158,6 +160,7 @@ Task<void> Controller::end_io_queues() {
     const auto queues = queues_;
     for (const auto& [qid, queue] : queues) {
         co_await resume_on(queue.group->thread());
+        if (mutant::on(mutant::io_queues_outlive_controller)) continue;
         if (Qpair* qpair = queue.group->find_qpair(queue.qpair_uid)) qpair->close("its controller ends");
     }
     co_await resume_on(group_.thread());
@@ -178,14 +181,15 @@ Status Controller::attach_queue(uint16_t qid, PollGroup& queue_group, uint64_t q
     }
     if (qid > options_.max_io_qpairs_per_ctrlr) return refuse(offsetof(nvme::ConnectCommand, qid), false);
     // NVMe Base 2.0 says Invalid Queue Identifier in Figure 546 and Command Sequence Error in 6.3: we take the text.
-    if (queues_.contains(qid)) return status::command_sequence_error;
+    if (queues_.contains(qid) && !mutant::on(mutant::qid_used_twice)) return status::command_sequence_error;
     queues_[qid] = {&queue_group, qpair_uid};
     return status::success;
 }
 
 void Controller::detach_queue(uint16_t qid, uint64_t qpair_uid) {
     const auto found = queues_.find(qid);
-    if (found == queues_.end() || found->second.qpair_uid != qpair_uid) return;
+    if (found == queues_.end()) return;
+    if (found->second.qpair_uid != qpair_uid && !mutant::on(mutant::queue_detached_by_number)) return;
     queues_.erase(found);
     queue_gone_.wake_all();
 }
@@ -253,7 +257,7 @@ void Controller::note_error(const Request& request, Status outcome) {
 }
 
 void Controller::execute(Request& request) {
-    start_keep_alive();  // any admin command shows that the host lives
+    if (!mutant::on(mutant::keep_alive_not_renewed)) start_keep_alive();  // any admin command shows that the host lives
     const nvme::Command& command = request.command;
     if (!cc_.is_enabled()) return complete(request, status::command_sequence_error.with_dnr());
     switch (command.admin_opcode()) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/mutants.h"
 #include "bdev/device.h"
 #include "nvmf/poll_group.h"
 #include "nvmf/qpair.h"
@@ -80,7 +81,7 @@ void on_io_done(bdev::Request& io) {
 
 // Dataset Management, Deallocate: one range after another; the ranges lie in the request's first buffer.
 void run_ranges(Request& request) {
-    const uint32_t count = (request.command.cdw10 & 0xFF) + 1;
+    const uint32_t count = mutant::on(mutant::first_range_only) ? 1 : (request.command.cdw10 & 0xFF) + 1;
     const Bytes ranges(static_cast<const std::byte*>(request.iov[0].iov_base), request.iov[0].iov_len);
     while (request.range_next < count) {
         const auto range = load<nvme::DatasetManagementRange>(
@@ -99,6 +100,7 @@ void run_ranges(Request& request) {
         io.fua = false;
         io.lba = range.slba;
         io.blocks = range.block_count;
+        if (mutant::on(mutant::range_one_too_long) && range.slba + range.block_count < total) ++io.blocks;
         io.data = {};
         io.done = on_io_done;
         io.context = &request;
@@ -200,12 +202,16 @@ Status to_nvme(bdev::Status outcome) {
         case bdev::Status::out_of_range: return status::lba_out_of_range.with_dnr();
         case bdev::Status::not_supported: return status::invalid_opcode.with_dnr();
         case bdev::Status::read_error: return status::unrecovered_read_error;
-        case bdev::Status::write_error: return status::write_fault;
+        case bdev::Status::write_error:
+            if (mutant::on(mutant::write_error_hidden)) return status::success;
+            return status::write_fault;
         case bdev::Status::no_space: return status::capacity_exceeded;
         case bdev::Status::no_memory: return status::command_interrupted;
         case bdev::Status::gone: return status::internal_error;  // a path problem: DNR stays clear
         case bdev::Status::aborted: return status::aborted_by_request;
-        case bdev::Status::miscompare: return status::compare_failure.with_dnr();
+        case bdev::Status::miscompare:
+            if (mutant::on(mutant::compare_always_equal)) return status::success;
+            return status::compare_failure.with_dnr();
     }
     return status::internal_error;
 }
@@ -261,7 +267,7 @@ void execute_io(Request& request) {
     const IoOpcode opcode = command.io_opcode();
     NamespaceView* ns = request.qpair->subsystem->find(command.nsid);
     if (ns == nullptr) return finish(request, status::invalid_namespace_or_format.with_dnr());
-    if (ns->is_paused) return hold(request);
+    if (ns->is_paused && !mutant::on(mutant::pause_ignored)) return hold(request);
     if (request.is_aborted) return finish(request, status::aborted_by_request);
     // The namespace may be another one than when the command was planned.
     if (has_lba_range(opcode)) {
@@ -283,6 +289,7 @@ void execute_io(Request& request) {
     }
 
     request.io.fua = (command.cdw12 & nvme::io_bits::force_unit_access) != 0;
+    if (mutant::on(mutant::fua_ignored)) request.io.fua = false;
     switch (opcode) {
         case IoOpcode::read: return execute_read(request);
         case IoOpcode::write: return execute_write(request);
@@ -291,9 +298,13 @@ void execute_io(Request& request) {
             // DEAC asks for deallocation; what is deallocated reads as zero on every device (DLFEAT).
             const bool deallocate = (command.cdw12 & nvme::io_bits::deallocate) != 0 && !request.io.fua;
             const bdev::Op op = deallocate ? bdev::Op::unmap : bdev::Op::write_zeroes;
-            return start(request, op, command.slba(), command.block_count());
+            const uint64_t blocks =
+                command.block_count() - (mutant::on(mutant::last_block_not_zeroed) && command.block_count() > 1);
+            return start(request, op, command.slba(), blocks);
         }
-        case IoOpcode::flush: return start(request, bdev::Op::flush, 0, 0);
+        case IoOpcode::flush:
+            if (mutant::on(mutant::flush_not_passed_on)) return finish(request, status::success);
+            return start(request, bdev::Op::flush, 0, 0);
         case IoOpcode::dataset_management:
             // Attributes other than Deallocate are hints.
             if ((command.cdw11 & nvme::dataset_management::deallocate) == 0) return finish(request, status::success);

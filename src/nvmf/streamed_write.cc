@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/mutants.h"
 #include "nvmf/io_commands.h"
 #include "nvmf/qpair.h"
 
@@ -22,6 +23,7 @@ Status store(Request& request, const NamespaceView& ns, Bytes blocks) {
     io.op = bdev::Op::write;
     io.fua = false;  // what consumes data inline has no cache
     io.lba = request.command.slba() + (request.stored_bytes >> ns.block_shift);
+    if (mutant::on(mutant::pieces_at_first_block)) io.lba = request.command.slba();
     io.blocks = blocks.size() >> ns.block_shift;
     io.data = {&data, 1};
     ns.channel->store(io);

@@ -6,6 +6,7 @@
 #include <bit>
 
 #include "base/log.h"
+#include "base/mutants.h"
 #include "bdev/device.h"
 #include "nvme/fabrics.h"
 #include "nvmf/config_keys.h"
@@ -122,7 +123,7 @@ Task<void> Subsystem::pause(uint32_t nsid) {
             for (Qpair* at = group->qpairs.front(); at != nullptr; at = decltype(group->qpairs)::next(*at)) {
                 if (at->subsystem == &view) at->withdraw(*ns);
             }
-            while (ns->outstanding > 0) co_await ns->drained.wait();
+            while (ns->outstanding > 0 && !mutant::on(mutant::pause_does_not_drain)) co_await ns->drained.wait();
         }
         while (view.admin_outstanding > 0) co_await view.admin_drained.wait();
     }
@@ -137,7 +138,8 @@ Task<void> Subsystem::resume(uint32_t nsid) {
         SubsystemView& view = *group->subsystem(identity_.id);
         view.is_admin_paused = false;
         if (NamespaceView* ns = view.find(nsid)) ns->is_paused = false;
-        for (size_t left = view.held.size(); left > 0; --left) {
+        const size_t forgotten = mutant::on(mutant::held_command_forgotten) && view.held.size() > 1 ? 1 : 0;
+        for (size_t left = view.held.size() - forgotten; left > 0; --left) {
             Request* request = view.held.pop_front();
             request->qpair->resume(*request);
         }

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "base/mutants.h"
 #include "nvme/ascii.h"
 #include "nvme/fabrics.h"
 #include "nvmf/config_keys.h"
@@ -200,6 +201,7 @@ PollGroup& Target::next_group() {
 // Round robin over the range, so that an id is not given again soon after its controller is gone.
 uint16_t Target::allocate_cntlid(Subsystem& subsystem) {
     const SubsystemIdentity& identity = subsystem.identity();
+    if (mutant::on(mutant::cntlid_given_twice)) return identity.min_cntlid;
     std::set<uint16_t> used;
     for (const uint64_t uid : subsystem.controller_uids) used.insert(controllers_.at(uid).cntlid);
     uint16_t& last = last_cntlid_[&subsystem];
@@ -225,14 +227,15 @@ Task<Admission> Target::admit(std::string subnqn, HostIdentity host, TransportId
     for (;;) {
         Subsystem* subsystem = find_subsystem(subnqn);
         if (subsystem == nullptr) co_return Admission{invalid, bad_subnqn};
-        if (has_ending_controller(*subsystem, host)) {
+        if (has_ending_controller(*subsystem, host) && !mutant::on(mutant::stale_writes)) {
             // The old association's commands end before the new one begins: no stale write.
             co_await controller_end_.wait();
             continue;
         }
         const auto change = co_await subsystem->begin_change();
         if (!change || subsystem->state() != SubsystemState::active) co_return Admission{invalid, bad_subnqn};
-        if (!subsystem->allows_host(host.nqn) || !subsystem->is_reachable_at(listener)) {
+        const bool is_allowed = subsystem->allows_host(host.nqn) || mutant::on(mutant::host_list_ignored);
+        if (!is_allowed || !subsystem->is_reachable_at(listener)) {
             co_return Admission{status::connect_invalid_host.with_dnr()};
         }
         const uint16_t cntlid = allocate_cntlid(*subsystem);
@@ -255,6 +258,7 @@ ControllerPlace Target::find_controller(std::string_view subnqn, uint16_t cntlid
     for (const uint64_t uid : subsystem->controller_uids) {
         const ControllerEntry& entry = controllers_.at(uid);
         if (entry.cntlid != cntlid) continue;
+        if (mutant::on(mutant::io_queue_of_any_host)) return *place_of(uid);
         if (entry.host.id != host.id) return wrong(offsetof(nvme::ConnectData, hostid));
         if (entry.host.nqn != host.nqn) return wrong(offsetof(nvme::ConnectData, hostnqn));
         return *place_of(uid);
@@ -280,7 +284,7 @@ void Target::controller_gone(uint64_t uid) {
     if (found == controllers_.end()) return;
     found->second.subsystem->controller_uids.erase(uid);
     controllers_.erase(found);
-    controller_end_.wake_all();
+    if (!mutant::on(mutant::controller_end_not_told)) controller_end_.wake_all();
 }
 
 }  // namespace weft::nvmf

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "base/mutants.h"
 #include "base/probe.h"
 
 namespace weft {
@@ -73,10 +74,11 @@ void Reactor::adopt_thread(std::unique_ptr<Thread> thread) {
     now_ = std::max(now_, environment_.clock().now());
     thread->reactor_.store(this, std::memory_order_seq_cst);
     thread->turn_work_ = 0;
-    for (EventSource* source = thread->sources_.front(); source != nullptr; source = SourceList::next(*source)) {
-        // What was watched a moment ago can be watched again: the system got the memory back and needs as much.
-        WEFT_ASSERT(waiter_->add(*source->pollable_, source->options_, source).has_value());
-    }
+    if (!mutant::on(mutant::sockets_lost_by_move))
+        for (EventSource* source = thread->sources_.front(); source != nullptr; source = SourceList::next(*source)) {
+            // What was watched a moment ago can be watched again: the system got the memory back and needs as much.
+            WEFT_ASSERT(waiter_->add(*source->pollable_, source->options_, source).has_value());
+        }
     threads_.push_back(std::move(thread));
 }
 

@@ -1,6 +1,7 @@
 #include "reactor/thread.h"
 
 #include "base/assert.h"
+#include "base/mutants.h"
 #include "reactor/reactor.h"
 #include "reactor/trace_here.h"
 
@@ -37,6 +38,7 @@ void Thread::post(Message& message) {
     inbox_.push(message);
     // Whoever finds here the reactor that the thread has left pushed before the other one took the thread over, and
     // that one looks at the inbox after it has: all three steps are seq_cst.
+    if (mutant::on(mutant::wake_up_lost)) return;
     reactor_.load(std::memory_order_seq_cst)->wake_if_sleeping();
 }
 

@@ -4,6 +4,7 @@
 #include <new>
 
 #include "base/assert.h"
+#include "base/mutants.h"
 #include "bdev/data_cursor.h"
 #include "bdev/zeroes.h"
 #include "reactor/reactor.h"
@@ -101,10 +102,42 @@ bool FileChannel::take_compare_buffer(const Request& request) {
     return true;
 }
 
+// A known bug (base/mutants.h): the write is done, it says, and then it is written.
+Progress FileChannel::write_later(Request& request) {
+    struct Late {
+        Request request;
+        std::unique_ptr<std::byte[], Free> data;
+        iovec piece{};
+    };
+    const auto late = new Late;
+    const uint64_t bytes = bytes_of(request);
+    late->data.reset(new (compare_alignment) std::byte[bytes]);
+    DataCursor from(request.data);
+    for (uint64_t at = 0; at < bytes;) {
+        const MutableBytes piece = from.next(bytes - at);
+        std::memcpy(late->data.get() + at, piece.data(), piece.size());
+        at += piece.size();
+    }
+    late->piece = {.iov_base = late->data.get(), .iov_len = bytes};
+    late->request.op = Op::write;
+    late->request.fua = true;  // not once more
+    late->request.lba = request.lba;
+    late->request.blocks = request.blocks;
+    late->request.data = {&late->piece, 1};
+    late->request.context = late;
+    late->request.done = [](Request& done) { delete static_cast<Late*>(done.context); };
+    (void)submit(late->request);
+    request.status = Status::success;
+    return Progress::done;
+}
+
 Progress FileChannel::start(Request& request) {
     if (request.op == Op::flush && device_.has_flush_failed()) {
         request.status = Status::write_error;
         return Progress::done;
+    }
+    if (mutant::on(mutant::acknowledged_before_written) && request.op == Op::write && !request.fua) {
+        return write_later(request);
     }
     if (request.op == Op::compare) {
         if (comparing_ != nullptr) return Progress::retry;
@@ -132,7 +165,7 @@ Progress FileChannel::start(Request& request) {
 
 // Goes on when nothing is in the way: of its range, or of a sync.
 void FileChannel::enter(Work& work) {
-    if (locks_for(work).enter(work.range)) return submit_step(work);
+    if (locks_for(work).enter(work.range) || mutant::on(mutant::range_locks_ignored)) return submit_step(work);
     wait(work);
 }
 
@@ -199,7 +232,8 @@ void FileChannel::point_at_data(Work& work, uint64_t moved) {
         rest = rest.subspan(1);
     }
     work.data = rest;
-    if (moved == 0) return;
+    if (mutant::on(mutant::rest_from_the_start)) work.data = work.request.data;
+    if (moved == 0 || mutant::on(mutant::rest_from_the_start)) return;
     work.piece = {.iov_base = static_cast<std::byte*>(rest.front().iov_base) + moved,
                   .iov_len = rest.front().iov_len - moved};
     work.data = {&work.piece, 1};
@@ -244,6 +278,9 @@ void FileChannel::on_bytes_moved(Work& work) {
     }
     if (work.step == Step::check && differs(work, before, moved - before)) return end(work, Status::miscompare);
     work.offset += moved - before;
+    const bool is_write = work.kind == Kind::write;
+    if (mutant::on(mutant::short_write_accepted) && is_write) moved = total;
+    if (mutant::on(mutant::short_read_accepted) && !is_write) moved = total;
     if (moved == total) return on_all_moved(work);
     if (work.is_aborted) return end(work, Status::aborted);
     submit_step(work);

@@ -44,6 +44,7 @@ private:
     [[nodiscard]] bool is_aligned(const Request& request) const;
     bool take_compare_buffer(const Request& request);
 
+    Progress write_later(Request& request);
     [[nodiscard]] Step first_step(Op op) const;
     [[nodiscard]] RangeLocks& locks_for(const Work& work) const;
     void enter(Work& work);

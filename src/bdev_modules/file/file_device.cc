@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "base/mutants.h"
 #include "bdev_modules/file/file_channel.h"
 #include "reactor/reactor.h"
 #include "rpc/json.h"
@@ -158,6 +159,7 @@ void FileDevice::note_truncated() {
 }
 
 void FileDevice::note_flush_failed(Errc error) {
+    if (mutant::on(mutant::failed_sync_forgotten)) return;
     if (flush_failed_.exchange(true, std::memory_order_acq_rel)) return;
     WEFT_ERRLOG(
         "bdev {}: {} could not be synced ({}): acknowledged writes may be lost. Every flush fails until the "

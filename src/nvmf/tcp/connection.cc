@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "base/mutants.h"
 #include "bdev/device.h"
 #include "nvmf/connect.h"
 #include "nvmf/execute.h"
@@ -53,7 +54,7 @@ Result<void> Connection::start() {
                                  .user_timeout_ms = opts.ack_timeout}));
     WEFT_TRY(
         watch(group().thread(), *stream_, {.events = env::Events::readable | env::Events::writable, .edge = true}));
-    timer_.start_after(opts.handshake_timeout_ms * env::ns_per_ms);
+    if (!mutant::on(mutant::handshake_without_limit)) timer_.start_after(opts.handshake_timeout_ms * env::ns_per_ms);
     if (trace::is_on(trace::Point::tcp_qp_create)) [[unlikely]]
         trace_here(trace::Point::tcp_qp_create, uid());
     return {};
@@ -85,7 +86,7 @@ uint32_t Connection::on_events(uint32_t events) {
     if ((events & (env::Events::readable | env::Events::hung_up)) != 0) group_.make_hot(*this);
     if ((events & env::Events::writable) != 0 && is_blocked_) {
         is_blocked_ = false;
-        group_.mark_dirty(*this);
+        if (!mutant::on(mutant::room_not_used)) group_.mark_dirty(*this);
     }
     return 0;
 }
@@ -116,6 +117,10 @@ void Connection::lose(TcpRequest& request) {
     switch (request.state()) {
         case RequestState::executing:
             request.move(RequestEvent::connection_lost);
+            if (mutant::on(mutant::executing_request_freed)) {
+                request.move(RequestEvent::drained);
+                return release(request);
+            }
             // What the device has may take long: ask for it back. It says so by its completion either way.
             if (request.ns != nullptr) request.ns->channel->abort(request.io);
             break;
@@ -146,6 +151,10 @@ void Connection::release(TcpRequest& request) {
     release_namespace(request);
     admin_command_over(request);
     if (request.buffer_count > 0) {
+        if (mutant::on(mutant::buffer_leaked) && request.is_aborted) request.buffer_count = 0;
+        if (mutant::on(mutant::buffer_given_twice) && group_.slots().in_use() > 8) {
+            buffers().give(std::span(request.buffers).first(1));
+        }
         buffers().give(std::span(request.buffers).first(request.buffer_count));
         request.buffer_count = 0;
     }
@@ -156,7 +165,7 @@ void Connection::release(TcpRequest& request) {
 
 // NVMe/TCP 1.0, 3.5.1: stop processing, send a C2HTermReq with the header that was wrong, close.
 void Connection::terminate(const nvme::wire::Violation& violation) {
-    if (phase_ != Phase::running) return;
+    if (phase_ != Phase::running || mutant::on(mutant::violations_ignored)) return;
     WEFT_INFOLOG(log_nvmf_tcp, "host \"{}\" broke the protocol: {}, field information {}", log::quoted(hostnqn),
                  nvme::wire::name_of(violation.status), violation.field_information);
     phase_ = Phase::terminating;
@@ -195,7 +204,7 @@ void Connection::withdraw(NamespaceView& ns) {
         release_namespace(request);
         request.source = DataSource::none;
         request.move(RequestEvent::withdraw);
-        subsystem->held.push_back(request);
+        if (!mutant::on(mutant::withdrawn_read_lost)) subsystem->held.push_back(request);
     }
 }
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "base/mutants.h"
 #include "base/probe.h"
 #include "bdev/device.h"
 #include "nvmf/connect.h"
@@ -92,8 +93,8 @@ uint32_t Connection::unstall() {
     backlog_.clear();
     stall_ = Stall::none;
     if (lacks_slot) begin_command(backlog);
-    if (!is_stalled()) process(backlog);
-    if (!is_stalled()) group_.make_hot(*this);
+    if (!is_stalled() && !mutant::on(mutant::backlog_dropped)) process(backlog);
+    if (!is_stalled() && !mutant::on(mutant::stall_forgets_socket)) group_.make_hot(*this);
     return 1;
 }
 
@@ -182,7 +183,8 @@ Status Connection::plan(TcpRequest& request, uint32_t payload_bytes) {
     if (transfer_direction(command) != TransferDirection::none) {
         if (!has_sgl && sgl.length != 0) return status::sgl_descriptor_type_invalid.with_dnr();
         if (is_in_capsule && sgl.address != 0) return status::sgl_offset_invalid.with_dnr();
-        if (is_in_capsule && sgl_bytes != payload_bytes) return status::data_sgl_length_invalid.with_dnr();
+        const bool is_as_long = sgl_bytes == payload_bytes || mutant::on(mutant::capsule_length_unchecked);
+        if (is_in_capsule && !is_as_long) return status::data_sgl_length_invalid.with_dnr();
         if (is_in_capsule && sgl_bytes > 0 && request.direction == TransferDirection::controller_to_host) {
             return status::sgl_descriptor_type_invalid.with_dnr();
         }
@@ -214,7 +216,8 @@ void Connection::place_in_capsule_data(TcpRequest& request, uint32_t payload_byt
         return;
     }
     // What follows on the connection may be what others with buffers wait for.
-    if (get_buffers(request, request.data_bytes, BufferClaim::urgent)) {
+    if (get_buffers(request, request.data_bytes,
+                    mutant::on(mutant::capsule_waits_for_data) ? BufferClaim::ordinary : BufferClaim::urgent)) {
         request.use_buffers(buffers().pool().buffer_bytes());
         request.move(RequestEvent::receive);
         return;
@@ -252,20 +255,21 @@ void Connection::resume(Request& waiting) {
 void Connection::begin_h2c_data() {
     const auto header = receiver_.header_as<nvme::wire::H2cData>();
     TcpRequest* request = header.ttag == 0xFFFF ? nullptr : group_.slots().at(header.ttag);
-    const bool awaits = request != nullptr && request->qpair == this && request->r2t_sent &&
-                        request->state() == RequestState::receiving;
+    const bool is_own = request != nullptr && (request->qpair == this || mutant::on(mutant::ttag_of_any_connection));
+    const bool awaits = is_own && request->r2t_sent && request->state() == RequestState::receiving;
     if (!awaits) return terminate(nvme::wire::invalid_field(offsetof(nvme::wire::H2cData, ttag)));
     if (header.cccid != request->command.cid) {
         return terminate(nvme::wire::invalid_field(offsetof(nvme::wire::H2cData, cccid)));
     }
-    if (header.datao != request->received_bytes) {
+    if (header.datao != request->received_bytes && !mutant::on(mutant::data_offset_unchecked)) {
         // Out of the range that was asked for, or not the next piece of it (NVMe/TCP 1.0, 3.3.2.2).
         const bool outside = header.datao >= request->granted_bytes;
         return terminate({outside ? FatalErrorStatus::data_transfer_out_of_range : FatalErrorStatus::pdu_sequence_error,
                           outside ? 0U : static_cast<uint32_t>(offsetof(nvme::wire::H2cData, datao))});
     }
     const uint32_t left = request->granted_bytes - request->received_bytes;
-    if (header.datal > left) return terminate({FatalErrorStatus::data_transfer_out_of_range, 0});
+    if (header.datal > left && !mutant::on(mutant::data_length_unchecked))
+        return terminate({FatalErrorStatus::data_transfer_out_of_range, 0});
     const bool is_last = (header.ch.flags & nvme::wire::pdu_flags::last_pdu) != 0;
     if (is_last != (header.datal == left)) return terminate({FatalErrorStatus::pdu_sequence_error, 0});
     if (header.datal == 0) return terminate(nvme::wire::invalid_field(offsetof(nvme::wire::H2cData, datal)));
@@ -327,6 +331,7 @@ void Connection::copy_in(TcpRequest& request, uint32_t offset, Bytes data) {
 }
 
 void Connection::end_pdu(bool digest_ok) {
+    if (mutant::on(mutant::data_digest_ignored)) digest_ok = true;
     const uint32_t payload_bytes = receiver_.payload_size();
     if (framing_.data_digest && payload_bytes > 0) group().thread().work().count(Work::crc32c, payload_bytes);
     switch (receiver_.type()) {
@@ -402,6 +407,7 @@ void Connection::receive_into_buffers(TcpRequest& request) {
 void Connection::ask_for_data(TcpRequest& request) {
     request.granted_bytes =
         request.received_bytes + std::min(request.data_bytes - request.received_bytes, options().max_io_size);
+    if (mutant::on(mutant::r2t_length_wraps)) request.granted_bytes &= 0xFFFF;
     request.r2t_sent = false;
     request.is_r2t_queued = true;
     request.trace_at(trace::Point::tcp_req_await_r2t_ack,

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/crc32c.h"
+#include "base/mutants.h"
 #include "base/probe.h"
 #include "bdev/device.h"
 #include "bdev/io_trace.h"
@@ -86,7 +87,8 @@ bool Connection::prepare_send(TcpRequest& request) {
     if (request.source == DataSource::lent && !borrow(request)) return false;
     request.payload_bytes = request.data_bytes;
     // SUCCESS stands for a capsule that says nothing else (NVMe/TCP 1.0, 3.3.2.1): no CDW0, no SQHD.
-    const bool is_success = options().c2h_success && !has_flow_control && request.completion.value64() == 0;
+    const bool is_success = options().c2h_success && request.completion.value64() == 0 &&
+                            (!has_flow_control || mutant::on(mutant::success_without_sqhd));
     request.head_bytes = static_cast<uint8_t>(nvme::wire::encode_c2h_data(request.head,
                                                                           {.cccid = request.command.cid,
                                                                            .offset = 0,
@@ -99,6 +101,7 @@ bool Connection::prepare_send(TcpRequest& request) {
         uint32_t crc = crc32c_seed;
         for (const iovec& piece : request.data()) {
             crc = crc32c_update(crc, Bytes(static_cast<const std::byte*>(piece.iov_base), piece.iov_len));
+            if (mutant::on(mutant::digest_of_first_piece)) break;
         }
         store(tail, le32(crc32c_finish(crc)));
         group().thread().work().count(Work::crc32c, request.data_bytes);
@@ -242,6 +245,7 @@ Connection::Outcome Connection::settle(TcpRequest& first, size_t count, size_t b
         const size_t left = request.total_bytes() - request.sent_bytes;
         const size_t mine = std::min(left, taken);
         taken -= mine;
+        if (mutant::on(mutant::partial_send_repeated)) request.sent_bytes = 0;
         request.sent_bytes += static_cast<uint32_t>(mine);
         if (mine == left) {
             finish_sending(request);
@@ -283,7 +287,7 @@ void Connection::own_lent_data(TcpRequest& request) {
     if (request.sent_bytes < request.head_bytes + request.payload_bytes) {
         request.control = std::make_unique_for_overwrite<std::byte[]>(lent.iov_len);
         std::copy_n(static_cast<const std::byte*>(lent.iov_base), lent.iov_len, request.control.get());
-        request.iov[0].iov_base = request.control.get();
+        if (!mutant::on(mutant::lent_data_not_copied)) request.iov[0].iov_base = request.control.get();
     }
     request.ns->channel->count_lent_read(request.data_bytes);
     end_lending(request);

@@ -2,6 +2,8 @@
 
 #include <new>
 
+#include "base/mutants.h"
+
 namespace weft::nvmf::tcp {
 
 TcpRequest* Slots::take() {
@@ -13,6 +15,7 @@ TcpRequest* Slots::take() {
 
 void Slots::give(TcpRequest& request) {
     request.reset_tcp();
+    if (mutant::on(mutant::slot_given_twice) && in_use() > 16) free_.push_back(&request);
     free_.push_back(&request);
 }
 

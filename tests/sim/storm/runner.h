@@ -21,7 +21,7 @@ struct RunOptions {
     uint32_t jobs = 1;
     std::bitset<part_count> left_out;
     std::optional<uint64_t> commands;
-    mutant::Mutant mutant = mutant::Mutant::none;
+    mutant::Mutant mutant = mutant::none;
     std::optional<Watched> watched;
     uint32_t seed_seconds_max = 60;  // of real time
     bool stop_at_failure = false;    // begin no more seeds after one

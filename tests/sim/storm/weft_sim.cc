@@ -44,8 +44,7 @@ std::string replay_line(const RunOptions& run, uint64_t seed, const std::bitset<
     if (left_out.any()) line += " --without " + words_of(left_out);
     if (commands) line += fmt::format(" --commands {}", *commands);
     for (const mutant::Description& one : mutant::all) {
-        if (one.mutant == run.mutant && run.mutant != mutant::Mutant::none)
-            line += fmt::format(" --mutant {}", one.name);
+        if (one.mutant == run.mutant && run.mutant != mutant::none) line += fmt::format(" --mutant {}", one.name);
     }
     return line;
 }
