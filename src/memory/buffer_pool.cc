@@ -124,12 +124,19 @@ uint32_t BufferCache::serve() {
         waiter->granted(*waiter);
         ++served;
     }
-    if (waiters_.empty() && free_.size() > reserve_) {
-        const std::span<std::byte* const> surplus = std::span<std::byte* const>(free_).subspan(reserve_);
-        pool_.give(surplus);
-        free_.resize(reserve_);
-    }
+    return_surplus();
     return served;
+}
+
+void BufferCache::stop_waiting(BufferWaiter& waiter) {
+    waiters_.remove(waiter);
+    return_surplus();
+}
+
+void BufferCache::return_surplus() {
+    if (!waiters_.empty() || free_.size() <= reserve_) return;
+    pool_.give(std::span<std::byte* const>(free_).subspan(reserve_));
+    free_.resize(reserve_);
 }
 
 size_t BufferCache::available() const { return free_.size() + pool_.shared_free(); }

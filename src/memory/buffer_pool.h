@@ -79,7 +79,8 @@ public:
     void give(std::span<std::byte* const> buffers);
     // Queues `waiter` (for no more than the pool can ever hold) behind those that wait already.
     void wait(BufferWaiter& waiter);
-    void stop_waiting(BufferWaiter& waiter) { waiters_.remove(waiter); }
+    // When nobody waits any more, what was kept for those that did goes back to the others.
+    void stop_waiting(BufferWaiter& waiter);
     // Grants the first waiters while buffers suffice; called by the poll group once a turn. Returns how many.
     uint32_t serve();
 
@@ -93,6 +94,7 @@ public:
 private:
     BufferCache(BufferPool& pool, std::vector<std::byte*> reserve);
     bool take_for_sure(std::span<std::byte*> buffers);
+    void return_surplus();
 
     BufferPool& pool_;
     const size_t reserve_;
