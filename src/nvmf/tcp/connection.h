@@ -94,6 +94,9 @@ private:
     void end_command(bool digest_ok);
     void end_h2c_data(bool digest_ok);
     nvme::Status plan(TcpRequest& request, uint32_t payload_bytes);
+    [[nodiscard]] bool awaits_host(const Request& request) const;
+    [[nodiscard]] bool is_deadlocked() const;
+    void use_heap(TcpRequest& request);
     // Before Connect one command at a time is taken.
     [[nodiscard]] size_t queue_depth() const { return queue_size == 0 ? 1 : queue_size; }
     [[nodiscard]] bool has_outstanding_cid(uint16_t cid) const;

@@ -1,5 +1,6 @@
 // What arrives on an NVMe/TCP connection: PDUs become requests, and the host's data finds its place.
 #include <algorithm>
+#include <memory>
 
 #include "base/log.h"
 #include "base/probe.h"
@@ -76,8 +77,17 @@ void Connection::process(Bytes input) {
 // What stalled the connection may be over: goes on with the command at hand, then with the backlog.
 uint32_t Connection::unstall() {
     WEFT_ASSERT(is_stalled());
-    const bool is_over = stall_ == Stall::slot ? outstanding.size() < queue_depth()
-                                               : rx_request_->state() != RequestState::waiting_for_buffer;
+    bool is_over = stall_ == Stall::slot ? outstanding.size() < queue_depth()
+                                         : rx_request_->state() != RequestState::waiting_for_buffer;
+    if (!is_over && is_deadlocked()) {
+        // More commands than the queue holds: the host broke its promise, and nothing of what it sent will end.
+        if (stall_ == Stall::slot) {
+            terminate({FatalErrorStatus::pdu_sequence_error});
+            return 1;
+        }
+        use_heap(*rx_request_);
+        is_over = true;
+    }
     if (!is_over) {
         group_.add_stalled(*this);
         return 0;
@@ -90,6 +100,38 @@ uint32_t Connection::unstall() {
     if (!is_stalled()) process(backlog);
     if (!is_stalled()) group_.make_hot(*this);
     return 1;
+}
+
+// Nothing moves `request` on but the host, or an event that may never be.
+bool Connection::awaits_host(const Request& request) const {
+    if (request.state() == RequestState::receiving) return true;
+    return is_admin() && !request.command.is_fabrics() && request.state() == RequestState::executing &&
+           request.command.admin_opcode() == nvme::AdminOpcode::async_event_request;
+}
+
+// What the stalled command needs is held by commands whose data stands behind it in the stream: the slots of all, or
+// buffers of some (when every connection waits like this, nobody gives any back).
+bool Connection::is_deadlocked() const {
+    for (const Request* at = outstanding.front(); at != nullptr; at = decltype(outstanding)::next(*at)) {
+        if (stall_ == Stall::slot && !awaits_host(*at)) return false;
+        if (stall_ == Stall::buffer && at->state() == RequestState::receiving) return true;
+    }
+    return stall_ == Stall::slot;
+}
+
+// The in-capsule data of a command for which no buffer can come: at most what a capsule carries, for each entry of the
+// queue. Aligned as buffers are.
+void Connection::use_heap(TcpRequest& request) {
+    constexpr size_t alignment = 4096;
+    buffers().stop_waiting(request.buffer_waiter);
+    request.control = std::make_unique_for_overwrite<std::byte[]>(request.data_bytes + alignment);
+    void* memory = request.control.get();
+    size_t room = request.data_bytes + alignment;
+    request.source = DataSource::control;
+    request.iov[0] = {.iov_base = std::align(alignment, request.data_bytes, memory, room),
+                      .iov_len = request.data_bytes};
+    request.iov_count = 1;
+    request.move(RequestEvent::receive);
 }
 
 void Connection::begin_pdu(Bytes rest) {
