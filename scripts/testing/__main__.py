@@ -19,7 +19,8 @@ stages (default: all but tidy, in this order):
   unit     GoogleTest programs beside the code                       preset release
   sim      the simulated target, hosts and faults                    preset release
   e2e      tests/e2e: weftd as a process, driven by weft             preset release
-  asan     unit, sim and e2e under AddressSanitizer and UBSan
+  conformance  tests/conformance: bad input against a live weftd     preset release
+  asan     unit, sim, e2e and conformance under AddressSanitizer and UBSan
   tsan     unit and sim under ThreadSanitizer
   fuzz     every harness for ten seconds                             a case each
   vm       tests/vm: Linux kernels as hosts, in QEMU
@@ -28,8 +29,8 @@ stages (default: all but tidy, in this order):
 A line a stage; logs in build/test-logs; the last line is `N passed, N failed, N skipped`.
 Environment: WEFT_TEST_MINUTES, a limit for the whole run (what it cuts off has failed).
 """
-DEFAULT = ["rules", "format", "unit", "sim", "e2e", "asan", "tsan", "fuzz", "vm"]
-QUICK = ["rules", "format", "unit", "sim", "e2e"]
+DEFAULT = ["rules", "format", "unit", "sim", "e2e", "conformance", "asan", "tsan", "fuzz", "vm"]
+QUICK = ["rules", "format", "unit", "sim", "e2e", "conformance"]
 SHOWN_LINES, SHOWN_MAX = 40, 4  # of each failure, and how many failures of a stage
 HEARTBEAT = 30  # seconds between signs of life of a long stage
 
@@ -58,14 +59,15 @@ class Run:
             build(which)
             for kind in kinds:
                 action = {"unit": lambda: self.stages.ctest(which, "unit"), "sim": lambda: self.stages.ctest(which, "sim"),
-                          "e2e": lambda: self.stages.e2e(which)}[kind]
+                          "e2e": lambda: self.stages.e2e(which),
+                          "conformance": lambda: self.stages.conformance(which)}[kind]
                 steps.append((f"{kind} {which}", which, action))
 
         for name in names:
-            if name in ("unit", "sim", "e2e"):
+            if name in ("unit", "sim", "e2e", "conformance"):
                 tests(preset, [name])
             elif name == "asan":
-                tests("asan", ["unit", "sim", "e2e"])
+                tests("asan", ["unit", "sim", "e2e", "conformance"])
             elif name == "tsan":
                 tests("tsan", ["unit", "sim"])
             elif name == "fuzz":
@@ -142,7 +144,7 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help=f"only {', '.join(QUICK)}")
     parser.add_argument("--preset", default="release", choices=["release", "debug", "asan", "tsan"],
-                        help="the build that unit, sim and e2e test (default: release)")
+                        help="the build that unit, sim, e2e and conformance test (default: release)")
     parser.add_argument("stage", nargs="*", help="see below")
     options = parser.parse_args()
     if unknown := [name for name in options.stage if name not in known]:

@@ -16,6 +16,7 @@ JOBS = os.cpu_count() or 2
 BUILD_LIMIT = 2400
 CTEST_LIMIT_MAX = 1200
 E2E_LIMIT = 120
+CONFORMANCE_LIMIT = 300
 VM_LIMIT = 1800
 TIDY_LIMIT = 3000
 FUZZ_SECONDS = 10
@@ -80,7 +81,8 @@ class Stages:
 
     def rules(self):
         scripts = self.top / "scripts"
-        checks = [scripts / "house_rules_test.py", scripts / "testing" / "results_test.py", scripts / "house_rules.py"]
+        checks = [scripts / "house_rules_test.py", scripts / "testing" / "results_test.py",
+                  self.top / "tests" / "conformance" / "model_test.py", scripts / "house_rules.py"]
         return self.one("rules", ["sh", "-ec", "; ".join(f"python3 {shlex.quote(str(check))}" for check in checks)], 120)
 
     def format(self):
@@ -176,6 +178,16 @@ class Stages:
             outcome = self.run(f"e2e-{script.stem}-{preset}", [script], E2E_LIMIT * SLOWER.get(preset, 1),
                                {"WEFT_BIN": str(self.top / "build" / preset / "bin"), "WEFT_PRESET": preset})
             result.add(f"{script.name} ({preset})", results.of_lines(outcome.output, outcome.status), outcome.log)
+        return result
+
+    def conformance(self, preset):
+        """Bad input against a live target; see docs/reliability/conformance.md."""
+        mask = "0x3" if preset != "release" and JOBS > 1 else "0x1"  # one and several reactors are each tried somewhere
+        outcome = self.run(f"conformance-{preset}", [self.top / "tests" / "conformance" / "run", "--times", "--mask", mask],
+                           CONFORMANCE_LIMIT * SLOWER.get(preset, 1),
+                           {"WEFT_BIN": str(self.top / "build" / preset / "bin")})
+        result = Result()
+        result.add(f"conformance ({preset})", results.of_summary(outcome.output, outcome.status), outcome.log)
         return result
 
     def vm(self):
