@@ -93,6 +93,8 @@ public:
     // Names this machine for stable identifiers (machine-id; a fixed text in simulation).
     virtual std::string machine_id() = 0;
     [[nodiscard]] virtual int process_id() const { return 1; }
+    // Whom this process acts for (effective).
+    [[nodiscard]] virtual uint32_t user_id() const { return 0; }
 };
 
 // The real one. Errors: what the kernel refused, and what to do about it.

@@ -133,6 +133,7 @@ Task<Result<void>> Daemon::start() {
 
 Task<Result<void>> Daemon::bring_up() {
     WEFT_CO_TRY(co_await start_tracing());
+    WEFT_CO_TRY(co_await confine_files());
     if (options_.has_rpc_server) WEFT_CO_TRY(co_await remote_.prepare(options_.rpc_addresses));
     WEFT_CO_TRY(open_pages());
     loads_config_file_ = !options_.config_file.empty();
@@ -148,6 +149,14 @@ Task<Result<void>> Daemon::bring_up() {
     if (options_.waits_for_rpc) co_return Result<void>{};
     if (is_demo_wanted_) WEFT_CO_TRY(co_await keep_as_one(set_up_demo(), false));
     co_return co_await open_rpc_servers();
+}
+
+Task<Result<void>> Daemon::confine_files() {
+    if (options_.allowed_folders.empty()) co_return Result<void>{};
+    env::Files& files = runtime_.environment().files();
+    auto done = co_await offload([&files, &folders = options_.allowed_folders] { return files.confine(folders); });
+    if (!done) co_return fail(done.error().code, fmt::format("--allow-path: {}", done.error().message));
+    co_return done;
 }
 
 // Of what -e names, before anything else happens.

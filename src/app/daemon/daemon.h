@@ -64,6 +64,7 @@ private:
     Task<void> wait_for_calls();
     Task<Result<void>> open_rpc_servers();
     Task<Result<void>> start_tracing();
+    Task<Result<void>> confine_files();
     Result<void> open_pages();
     // daemon_state.cc
     Task<Result<void>> open_state();

@@ -61,6 +61,7 @@ public:
     void wait_for_offloaded() override { offload_.wait_until_idle(); }
 
     [[nodiscard]] int process_id() const override { return getpid(); }
+    [[nodiscard]] uint32_t user_id() const override { return geteuid(); }
     std::string machine_id() override {
         if (auto text = files_.read_all("/etc/machine-id", 4096)) {
             const size_t end = text->find_first_of(" \n");
