@@ -19,6 +19,8 @@ namespace weft::app {
 
 namespace {
 
+// Of the control path: the configuration, RPC clients' texts, metrics, the trace, code.
+constexpr uint64_t own_memory_bytes = uint64_t{64} << 20;
 constexpr env::TimeNs calls_wait_max = 10 * env::ns_per_s;
 constexpr const char* stopping_text = "the target is being stopped";
 
@@ -28,6 +30,12 @@ Daemon::Daemon(Runtime& runtime, const DaemonOptions& options)
     : runtime_(runtime), options_(options), scheduling_(runtime), remote_(methods_, options.remote) {
     register_log_flags();
     holder_.max_subsystems = options_.max_subsystems;
+    env::set_memory_budget(options_.memory_bytes);
+    if (options_.memory_bytes != 0) {
+        // Never refused: the smallest budget is larger.
+        auto own = env::MemoryShare::take(own_memory_bytes, "weftd itself");
+        if (own) own_memory_ = std::move(*own);
+    }
     add_methods();
     add_modules();
 }

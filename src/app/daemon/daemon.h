@@ -15,6 +15,7 @@
 #include "app/state/keeper.h"
 #include "bdev/bdev_rpc.h"
 #include "bdev/registry.h"
+#include "env/memory_budget.h"
 #include "nvmf/rpc.h"
 #include "nvmf/target.h"
 #include "reactor/runtime.h"
@@ -78,6 +79,7 @@ private:
     const DaemonOptions options_;
     Tracing tracing_{runtime_, options_.trace_entries};
     rpc::Registry methods_;
+    env::MemoryShare own_memory_;
     bdev::Registry bdevs_;
     bdev::BdevOptions bdev_options_;
     Modules modules_;

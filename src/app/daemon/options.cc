@@ -58,6 +58,9 @@ void declare_trace_options(CLI::App& app, DaemonOptions& options) {
         ->capture_default_str();
 }
 
+// What the program takes for itself, and the smallest pool.
+constexpr uint64_t memory_bytes_min = uint64_t{128} << 20;
+
 void declare_privilege_options(CLI::App& app, DaemonOptions& options) {
     using env::ForeignCalls;
     app.add_option("--allow-path", options.allowed_folders,
@@ -106,6 +109,12 @@ void declare_options(Options& own, DaemonOptions& options) {
     declare_remote_options(app, options.remote);
     app.add_option("--metrics", options.metrics_address,
                    "Serve Prometheus metrics and a status page by HTTP: a PORT (on 127.0.0.1) or ADDRESS:PORT");
+    app.add_option(
+           "--memory", options.memory_bytes,
+           "Memory for buffers, connections and RAM disks, as 4G; what does not fit is refused (default: what the "
+           "system has, less a sixteenth)")
+        ->transform(CLI::AsSizeValue(false))
+        ->check(CLI::Range(memory_bytes_min, uint64_t{1} << 50, "at least 128M"));
     declare_privilege_options(app, options);
     declare_trace_options(app, options);
     app.add_flag("--demo", options.is_demo, "Export a RAM disk (Malloc0) at once, for trying things out");
