@@ -188,6 +188,19 @@ TEST(Log, BoundsWhatOnePlaceWritesAndSaysSo) {
     EXPECT_TRUE(told());
 }
 
+TEST(Log, BoundsWhatAllPlacesWriteTogether) {
+    const LogLines lines;
+    log::set_rate_limit(50, 60'000);
+    for (int at = 0; at < 4000; ++at) {
+        const log::Place place{.file = "noisy_too.cc", .line = at % 400, .function = "work"};
+        log::write(log::Level::error, place, std::string(200, 'x'));
+    }
+    size_t bytes = 0;
+    for (const auto& line : lines_seen()) bytes += line.size();
+    EXPECT_LE(bytes, 2 * 72 * 1024U);  // the minute may end between two lines
+    EXPECT_GT(bytes, 36 * 1024U);
+}
+
 TEST(Log, EscapesWhatCouldForgeALine) { EXPECT_EQ(log::quoted("a\nb\"\x1b"), "a\\x0ab\\x22\\x1b"); }
 
 log::Flag some_flag("base_test");

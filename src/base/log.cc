@@ -130,14 +130,25 @@ uint64_t window_now() {
     return static_cast<uint64_t>(duration_cast<milliseconds>(steady_clock::now().time_since_epoch()).count()) / length;
 }
 
-// Whether the place may write now.
-bool is_let_through(const Place& place) {
+// What all places together may write in a window, when they are limited at all: many places that are each within their
+// limit must not fill a disk either. Less than a megabyte a minute with windows of five seconds.
+constexpr uint32_t window_bytes_max = 72 * 1024;
+std::atomic<uint64_t> bytes_window{0};
+std::atomic<uint32_t> bytes_written{0};
+
+// Whether the place may write a line of so many bytes now.
+bool is_let_through(const Place& place, size_t bytes) {
     const uint32_t lines_max = state().lines_max;
     Site* site = lines_max == 0 ? nullptr : site_of(place);
     if (site == nullptr) return true;
     const uint64_t window = window_now();
     if (site->window.exchange(window) != window) site->written = 0;
-    if (site->written.fetch_add(1) < lines_max) return true;
+    if (bytes_window.exchange(window) != window) bytes_written = 0;
+    const bool has_room = bytes_written.load() + bytes <= window_bytes_max;
+    if (has_room && site->written.fetch_add(1) < lines_max) {
+        bytes_written += static_cast<uint32_t>(bytes);
+        return true;
+    }
     if (site->left_out.fetch_add(1) == 0) ++sites_silenced;
     return false;
 }
@@ -226,7 +237,8 @@ void set_sink(Sink sink) { state().sink = sink; }
 
 void write(Level level, Place place, std::string_view text) {
     if (level > print_level()) return;
-    if (!is_let_through(place)) return;
+    constexpr size_t around = 100;  // time, place and level
+    if (!is_let_through(place, text.size() + around)) return;
     if (sites_silenced > 0) tell_left_out();
     write_line(level, place, text);
 }

@@ -93,6 +93,10 @@ public:
     // Names this machine for stable identifiers (machine-id; a fixed text in simulation).
     virtual std::string machine_id() = 0;
     [[nodiscard]] virtual int process_id() const { return 1; }
+    // How many descriptors this process may have open.
+    [[nodiscard]] virtual uint32_t descriptors_max() const { return 1U << 20; }
+    // Whom this process acts for (effective).
+    [[nodiscard]] virtual uint32_t user_id() const { return 0; }
 };
 
 // The real one. Errors: what the kernel refused, and what to do about it.

@@ -16,12 +16,19 @@
 
 namespace weft::env {
 
+// Which files a name may mean.
+enum class Reach : uint8_t {
+    everywhere,  // an operator gave it, on the command line
+    allowed,     // a request gave it: below the folders of Files::confine(), if there are any
+};
+
 struct OpenOptions {
     bool read_only = false;
     bool direct = false;     // O_DIRECT: buffers, offsets and lengths aligned to alignment_bytes
-    bool create = false;     // make it, mode 0600, if it is not there
+    bool create = false;     // make it, mode 0600, if it is not there; refused for a symbolic link
     bool append = false;     // every write goes to the end, whatever its offset; refused for a symbolic link
     bool exclusive = false;  // locked against a second user (OFD lock; O_EXCL for a block device): busy
+    Reach reach = Reach::everywhere;  // `allowed` makes no file
 };
 
 // An open file or block device. Used by many threads; closed by the destructor.
@@ -112,6 +119,8 @@ public:
     virtual Result<std::unique_ptr<File>> open(const std::string& path, const OpenOptions& options) = 0;
     // The contents, refused above `size_max` bytes.
     virtual Result<std::string> read_all(const std::string& path, size_t size_max) = 0;
+    // The same for a name that a request gave.
+    virtual Result<std::string> read_allowed(const std::string& path, size_t size_max) = 0;
     // The same of a file that holds a secret. Errors: permission_denied when others than its owner and its group may
     // read it, or others than its owner write it; invalid_argument when it is no regular file.
     virtual Result<std::string> read_secret(const std::string& path, size_t size_max) = 0;
@@ -122,6 +131,9 @@ public:
     virtual Result<void> rename(const std::string& from, const std::string& to) = 0;
     // Mode 0700, lasting. Well when it is there already. Errors: not_found when its parent is missing.
     virtual Result<void> make_folder(const std::string& path) = 0;
+    // From now on Reach::allowed means below these folders (absolute paths). Once, before names come in. Errors: those
+    // of opening them; not_supported.
+    virtual Result<void> confine(const std::vector<std::string>& folders) = 0;
 };
 
 }  // namespace weft::env

@@ -124,6 +124,17 @@ TEST_P(LinuxFilesTest, AppendsToNoSymbolicLink) {
     EXPECT_EQ(code_of(files_.open(world_.path("link"), {.create = true, .append = true})), Errc::invalid_argument);
 }
 
+// A lock file beside a socket in a folder that all may write: a link there must not make us open its target.
+TEST_P(LinuxFilesTest, MakesNothingThroughASymbolicLink) {
+    const std::string path = world_.path("victim");
+    ASSERT_EQ(symlink(path.c_str(), world_.path("rpc.sock.lock").c_str()), 0);
+    const OpenOptions options{.create = true, .exclusive = true};
+    EXPECT_EQ(code_of(files_.open(world_.path("rpc.sock.lock"), options)), Errc::invalid_argument);
+    EXPECT_EQ(code_of(files_.open(path, {})), Errc::not_found);
+    ASSERT_TRUE(files_.write_atomically(path, "there"));
+    EXPECT_EQ(code_of(files_.open(world_.path("rpc.sock.lock"), options)), Errc::invalid_argument);
+}
+
 TEST_P(LinuxFilesTest, ASecretIsReadOnlyIfItIsKeptFromOthers) {
     const std::string path = world_.path("key");
     ASSERT_TRUE(files_.write_atomically(path, "secret"));

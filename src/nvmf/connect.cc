@@ -38,10 +38,8 @@ std::optional<Refusal> check(const ConnectCommand& command, const ConnectData& d
     if (command.sqsize == 0 || command.sqsize >= depth_max) return invalid(offsetof(ConnectCommand, sqsize), false);
     if (is_admin && data.cntlid != nvme::cntlid_dynamic) return invalid(offsetof(ConnectData, cntlid), true);
     if (nvme::nqn_of_field(data.subnqn).empty()) return invalid(offsetof(ConnectData, subnqn), true);
-    // Some of the field's tools (spdk_nvme_perf) send no host NQN at all: such a host has no name, which only a
-    // subsystem that allows any host lets in.
-    const bool is_anonymous = data.hostnqn[0] == '\0';
-    if (!is_anonymous && !nvme::is_valid_nqn(nvme::nqn_of_field(data.hostnqn))) {
+    // Also where any host is allowed: each has a name (NVMe Base 2.0, 6.3, Figure 545).
+    if (!nvme::is_valid_nqn(nvme::nqn_of_field(data.hostnqn))) {
         return invalid(offsetof(ConnectData, hostnqn), true);
     }
     return std::nullopt;

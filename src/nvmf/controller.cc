@@ -1,6 +1,7 @@
 #include "nvmf/controller.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/log.h"
 #include "base/mutants.h"
@@ -25,12 +26,7 @@ constexpr env::TimeNs keep_alive_grace = 500 * env::ns_per_ms;
 // NVMe-oF 1.0a fixes the activity time-out of a discovery controller that named none.
 constexpr uint32_t discovery_kato_ms = 120'000;
 
-void on_keep_alive_expired(void* context) {
-    auto& controller = *static_cast<Controller*>(context);
-    WEFT_NOTICELOG("host \"{}\" sent no Keep Alive in time, controller {} ends",
-                   log::quoted(controller.identity().hostnqn), controller.identity().cntlid);
-    controller.end("keep-alive expired");
-}
+void on_keep_alive_expired(void* context) { static_cast<Controller*>(context)->on_silence(); }
 
 }  // namespace
 
@@ -43,8 +39,45 @@ Controller::Controller(PollGroup& group, Qpair& admin, ControllerIdentity identi
       options_(options),
       keep_alive_(group.thread(), on_keep_alive_expired, this) {
     reset_features();
-    if (kato_ms == 0 && is_discovery()) kato_ms = discovery_kato_ms;
-    if (kato_ms != 0) (void)set_keep_alive(kato_ms);
+    if (kato_ms == 0) {
+        is_kato_ours_ = true;
+        kato_ms = is_discovery() ? discovery_kato_ms : options_.association_timeout;
+    }
+    (void)set_keep_alive(kato_ms);
+}
+
+void Controller::on_silence() {
+    if (is_kato_ours_ && !queues_.empty() && !is_ending_) {
+        spawn(look_for_commands());
+        return;
+    }
+    WEFT_NOTICELOG("host \"{}\" sent no Keep Alive in time, controller {} ends", log::quoted(identity_.hostnqn),
+                   identity_.cntlid);
+    end("keep-alive expired");
+}
+
+// A host that named no keep-alive time sends no Keep Alive: any command of its queues shows that it lives.
+Task<void> Controller::look_for_commands() {
+    if (!gate_.try_enter()) co_return;
+    uint64_t commands = 0;
+    const auto queues = queues_;
+    for (const auto& [qid, queue] : queues) {
+        co_await resume_on(queue.group->thread());
+        const Qpair* const qpair = queue.group->find_qpair(queue.qpair_uid);
+        if (qpair == nullptr || qpair->io == nullptr) continue;
+        const IoFigures& figures = qpair->io->figures();
+        commands += figures.errors;
+        for (const auto& kind : figures.kinds) commands += kind.operations;
+    }
+    co_await resume_on(group_.thread());
+    if (std::exchange(commands_seen_, commands) != commands) {
+        start_keep_alive();
+    } else {
+        WEFT_NOTICELOG("host \"{}\" named no keep-alive time and sent nothing for {} ms, controller {} ends",
+                       log::quoted(identity_.hostnqn), kato_ms_, identity_.cntlid);
+        end("nothing came for too long");
+    }
+    gate_.leave();
 }
 
 Controller::~Controller() { WEFT_ASSERT(async_requests_.empty() && queues_.empty() && admin_ == nullptr); }

@@ -72,6 +72,8 @@ public:
     void admin_closing();
     // The admin connection is gone.
     void admin_gone();
+    // The keep-alive time is over.
+    void on_silence();
     // Ends all queues; the controller is destroyed when they are gone.
     void end(std::string_view why);
     [[nodiscard]] bool is_ending() const { return is_ending_; }
@@ -90,6 +92,7 @@ private:
     static constexpr size_t async_event_max = 4;  // AERL + 1
     static constexpr size_t error_max = 64;
 
+    Task<void> look_for_commands();
     void start_keep_alive();
     Task<void> end_task(std::string why);
     Task<void> disable_task(bool is_shutdown);
@@ -116,6 +119,8 @@ private:
     nvme::Configuration cc_;
     nvme::ControllerStatus csts_;
     uint32_t kato_ms_ = 0;
+    bool is_kato_ours_ = false;  // the host named none: then commands of its I/O queues count, too
+    uint64_t commands_seen_ = 0;  // of these, when it was last looked
     Timer keep_alive_;
 
     struct Queue {

@@ -108,7 +108,11 @@ Status Controller::set_feature(Request& request) {
             async_event_configuration_ = value;
             deliver_events();
             return status::success;
-        case FeatureId::keep_alive_timer: return set_keep_alive(value);
+        case FeatureId::keep_alive_timer: {
+            const Status outcome = set_keep_alive(value);
+            is_kato_ours_ = is_kato_ours_ && !outcome.is_success();
+            return outcome;
+        }
         case FeatureId::volatile_write_cache:
             // It is always on: turning it on changes nothing.
             return feature::write_cache.of(value) != 0 ? status::success : status::feature_not_changeable.with_dnr();

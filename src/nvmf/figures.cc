@@ -22,9 +22,13 @@ void IoFigures::add(const IoFigures& other) {
 void TransportFigures::add(const TransportFigures& other) {
     connections += other.connections;
     terminations += other.terminations;
+    refused_connections += other.refused_connections;
+    displaced_connections += other.displaced_connections;
+    timed_out_connections += other.timed_out_connections;
     received_bytes += other.received_bytes;
     sent_bytes += other.sent_bytes;
     current_connections += other.current_connections;
+    current_connecting += other.current_connecting;
     requests_in_flight += other.requests_in_flight;
     waiting_for_buffers += other.waiting_for_buffers;
 }

@@ -45,9 +45,13 @@ void count_io(const Request& request);
 struct TransportFigures {
     uint64_t connections = 0;     // accepted
     uint64_t terminations = 0;    // that were ended for a violation of the protocol
+    uint64_t refused_connections = 0;  // there were too many, in all or of their source
+    uint64_t displaced_connections = 0;  // had no finished Connect, and made room for others
+    uint64_t timed_out_connections = 0;  // did not finish Connect, or a PDU, in time
     uint64_t received_bytes = 0;  // headers, data and digests
     uint64_t sent_bytes = 0;
     uint32_t current_connections = 0;
+    uint32_t current_connecting = 0;  // those without a finished Connect
     uint32_t requests_in_flight = 0;
     uint32_t waiting_for_buffers = 0;
 

@@ -24,7 +24,8 @@ struct CreateTransport {
         disable_mappable_bar0, disable_adaptive_irq, disable_shadow_doorbells, disable_command_passthru;
     std::optional<int32_t> num_cqe, acceptor_backlog;
     std::optional<uint32_t> max_srq_depth, sock_priority, abort_timeout_sec, acceptor_poll_rate, ack_timeout,
-        data_wr_pool_size, min_kato, association_timeout, handshake_timeout_ms;
+        data_wr_pool_size, min_kato, association_timeout, handshake_timeout_ms, pdu_timeout_ms, max_connections,
+        max_connections_per_source, max_connecting;
     std::optional<uint16_t> control_msg_num, kas;
     std::optional<std::string> congestion_control;
     std::optional<std::vector<std::string>> masked_oncs, masked_fuses;
@@ -67,17 +68,29 @@ struct CreateTransport {
             rpc::optional("disable_adaptive_irq", &P::disable_adaptive_irq, "vfio-user only"),
             rpc::optional("disable_shadow_doorbells", &P::disable_shadow_doorbells, "vfio-user only"),
             rpc::optional("acceptor_poll_rate", &P::acceptor_poll_rate, "Accepted: accepting is event driven here"),
-            rpc::optional("ack_timeout", &P::ack_timeout, "Milliseconds unacknowledged data keeps a connection"),
+            rpc::optional("ack_timeout", &P::ack_timeout,
+                          "Milliseconds unacknowledged data keeps a connection (0: 30000)"),
             rpc::optional("data_wr_pool_size", &P::data_wr_pool_size, "RDMA only"),
             rpc::optional("disable_command_passthru", &P::disable_command_passthru,
                           "Accepted: nothing is passed through"),
             rpc::optional("kas", &P::kas, "Granularity of keep-alive times, in 100 ms"),
             rpc::optional("min_kato", &P::min_kato, "Shortest keep-alive time-out, in ms"),
-            rpc::optional("association_timeout", &P::association_timeout, "Milliseconds an idle association is kept"),
+            rpc::optional("association_timeout", &P::association_timeout,
+                          "Keep-alive time-out of hosts that name none, in ms (default 120000)"),
             rpc::optional("congestion_control", &P::congestion_control, "TCP_CONGESTION of connections"),
             rpc::optional("masked_oncs", &P::masked_oncs, "Commands to hide; not supported: refused unless empty"),
             rpc::optional("masked_fuses", &P::masked_fuses, "Fused operations to hide: there are none to hide"),
-            rpc::optional("handshake_timeout_ms", &P::handshake_timeout_ms, "Time a connection has to finish Connect"));
+            rpc::optional("handshake_timeout_ms", &P::handshake_timeout_ms,
+                          "Time a connection has to finish Connect (default 10000)"),
+            rpc::optional("pdu_timeout_ms", &P::pdu_timeout_ms,
+                          "Time a PDU that has begun has to come to its end, in both directions (default 10000, 0: no "
+                          "limit)"),
+            rpc::optional("max_connections", &P::max_connections,
+                          "Connections at a time (default 0: as many as there are descriptors for)"),
+            rpc::optional("max_connections_per_source", &P::max_connections_per_source,
+                          "Of one address (default 0: no limit)"),
+            rpc::optional("max_connecting", &P::max_connecting,
+                          "Without a finished Connect (default 1024); a further one takes the place of the oldest"));
     }
 };
 
@@ -127,6 +140,10 @@ Result<TransportOptions> options_of(const CreateTransport& params) {
     set(options.association_timeout, params.association_timeout);
     set(options.congestion_control, params.congestion_control);
     set(options.handshake_timeout_ms, params.handshake_timeout_ms);
+    set(options.pdu_timeout_ms, params.pdu_timeout_ms);
+    set(options.max_connections, params.max_connections);
+    set(options.max_connections_per_source, params.max_connections_per_source);
+    set(options.max_connecting, params.max_connecting);
     return options;
 }
 
@@ -212,7 +229,11 @@ Json transport_entry(const Transport& transport) {
     params.update(Json{{"acceptor_backlog", options.acceptor_backlog},
                        {"acceptor_poll_rate", options.acceptor_poll_rate},
                        {"association_timeout", options.association_timeout},
-                       {"handshake_timeout_ms", options.handshake_timeout_ms}});
+                       {"handshake_timeout_ms", options.handshake_timeout_ms},
+                       {"pdu_timeout_ms", options.pdu_timeout_ms},
+                       {"max_connections", options.max_connections},
+                       {"max_connections_per_source", options.max_connections_per_source},
+                       {"max_connecting", options.max_connecting}});
     return {{"method", "nvmf_create_transport"}, {"params", std::move(params)}};
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bitset>
 
 #include "base/log.h"
 #include "base/mutants.h"
@@ -28,15 +29,41 @@ std::vector<PollGroup*> Target::poll_groups() const {
     return groups;
 }
 
+namespace {
+
+// A thread that a target before us left without work: threads live as long as their reactors, and each try of
+// framework_start_init must not leave more of them.
+Task<Thread*> find_left_thread(Runtime& runtime, std::string name) {
+    Thread& home = Thread::current();
+    Thread* found = nullptr;
+    for (const auto& reactor : runtime.data_reactors()) {
+        co_await resume_on(reactor->first_thread());
+        for (const auto& thread : reactor->threads()) {
+            const bool is_idle = thread->active_pollers().empty() && thread->timed_pollers().empty() &&
+                                 thread->paused_pollers().empty() && thread->channels().empty();
+            if (thread->name() == name && is_idle) found = thread.get();
+        }
+    }
+    co_await resume_on(home);
+    co_return found;
+}
+
+}  // namespace
+
 Task<Result<void>> Target::start() {
     state_ = TargetState::init_create_poll_groups;
     // As many as reactors, and so one on each; from there a scheduler may move them.
     for (size_t at = 0; at < runtime_.data_reactors().size(); ++at) {
-        auto thread = co_await runtime_.create_thread(fmt::format("nvmf_tgt_poll_group_{:03}", at), runtime_.cpus());
-        if (!thread) co_return std::unexpected(std::move(thread).error());
+        const std::string name = fmt::format("nvmf_tgt_poll_group_{:03}", at);
+        Thread* thread = co_await find_left_thread(runtime_, name);
+        if (thread == nullptr) {
+            auto made = co_await runtime_.create_thread(name, runtime_.cpus());
+            if (!made) co_return std::unexpected(std::move(made).error());
+            thread = *made;
+        }
         std::unique_ptr<PollGroup> group;
-        co_await resume_on(**thread);
-        group = std::make_unique<PollGroup>(*this, **thread);
+        co_await resume_on(*thread);
+        group = std::make_unique<PollGroup>(*this, *thread);
         co_await resume_on(runtime_.app_thread());
         poll_groups_.push_back(std::move(group));
     }
@@ -202,22 +229,26 @@ PollGroup& Target::next_group() {
 uint16_t Target::allocate_cntlid(Subsystem& subsystem) {
     const SubsystemIdentity& identity = subsystem.identity();
     if (mutant::on(mutant::cntlid_given_twice)) return identity.min_cntlid;
-    std::set<uint16_t> used;
-    for (const uint64_t uid : subsystem.controller_uids) used.insert(controllers_.at(uid).cntlid);
+    // One walk without a look-up each: in a storm of Connects this is what each of them waits for.
+    std::bitset<size_t{UINT16_MAX} + 1> used;
+    for (const auto& [uid, entry] : controllers_) {
+        if (entry.subsystem == &subsystem) used.set(entry.cntlid);
+    }
     uint16_t& last = last_cntlid_[&subsystem];
     const uint32_t count = identity.max_cntlid - identity.min_cntlid + 1U;
     for (uint32_t tried = 0; tried < count; ++tried) {
         last = last < identity.min_cntlid || last >= identity.max_cntlid ? identity.min_cntlid
                                                                          : static_cast<uint16_t>(last + 1);
-        if (!used.contains(last)) return last;
+        if (!used.test(last)) return last;
     }
     return 0;
 }
 
 bool Target::has_ending_controller(const Subsystem& subsystem, const HostIdentity& host) const {
-    return std::ranges::any_of(subsystem.controller_uids, [&](uint64_t uid) {
-        const ControllerEntry& entry = controllers_.at(uid);
-        return entry.is_ending && entry.host.nqn == host.nqn && entry.host.id == host.id;
+    return std::ranges::any_of(controllers_, [&](const auto& numbered) {
+        const ControllerEntry& entry = numbered.second;
+        return entry.is_ending && entry.subsystem == &subsystem && entry.host.nqn == host.nqn &&
+               entry.host.id == host.id;
     });
 }
 

@@ -33,6 +33,12 @@ Result<void> TransportOptions::check() const {
     }
     if (sock_priority > 16) return refuse("sock_priority must be at most 16");
     if (kas == 0) return refuse("kas must be at least 1");
+    // Above, a host that has gone would be kept for longer than anybody waits.
+    if (kas > 600) return refuse("kas must be at most 600 (a minute)");
+    if (min_kato > 3'600'000) return refuse("min_kato must be at most 3600000 (an hour)");
+    if (association_timeout < 1000) return refuse("association_timeout must be at least 1000");
+    if (handshake_timeout_ms == 0) return refuse("handshake_timeout_ms must be at least 1");
+    if (max_connecting == 0) return refuse("max_connecting must be at least 1");
     if (dif_insert_or_strip) return refuse("dif_insert_or_strip is not supported");
     return {};
 }

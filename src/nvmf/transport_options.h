@@ -9,6 +9,9 @@
 
 namespace weft::nvmf {
 
+// How long a connection is kept whose peer acknowledges nothing.
+inline constexpr uint32_t default_ack_timeout_ms = 30000;
+
 struct TransportOptions {
     std::string trtype = "TCP";
     uint16_t max_queue_depth = 128;
@@ -28,7 +31,7 @@ struct TransportOptions {
     bool zero_copy_reads = false;
     uint32_t sock_priority = 0;
     uint32_t abort_timeout_sec = 1;
-    uint32_t ack_timeout = 0;  // ms, TCP_USER_TIMEOUT
+    uint32_t ack_timeout = 0;  // ms, TCP_USER_TIMEOUT; 0 (the field's default) stands for default_ack_timeout_ms
     uint16_t control_msg_num = 32;  // accepted and shown: control data never waits for buffers here
     uint32_t acceptor_poll_rate = 10000;  // µs; accepting is driven by events, this is only shown
     uint32_t acceptor_backlog = 512;
@@ -40,9 +43,13 @@ struct TransportOptions {
     // A dead host should be noticed within the time it asked for; the field's 10 s would stretch most requests.
     uint16_t kas = 10;  // keep-alive granularity, 100 ms units
     uint32_t min_kato = 1000;  // ms
-    uint32_t association_timeout = 120000;  // ms
+    uint32_t association_timeout = 120000;  // ms; the keep-alive time-out of a host that names none
     std::string congestion_control;  // of accepted sockets; "" leaves the system's
-    uint32_t handshake_timeout_ms = 10000;
+    uint32_t handshake_timeout_ms = 10000;  // from accept to a finished Connect, whatever comes meanwhile
+    uint32_t pdu_timeout_ms = 10000;  // for a PDU that was begun, in either direction, to come to its end; 0: no limit
+    uint32_t max_connections = 0;  // 0: as many as there are descriptors for
+    uint32_t max_connections_per_source = 0;  // of one address; 0: no limit
+    uint32_t max_connecting = 1024;  // without a finished Connect: a further one takes the place of the oldest
     uint32_t receive_buffer_bytes = 0;  // SO_RCVBUF of accepted sockets; 0 leaves the system's automatic size
     uint32_t send_buffer_bytes = 0;
 

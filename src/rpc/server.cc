@@ -22,6 +22,17 @@ Error in_use(const env::Address& address) {
                 : fmt::format("address in use: another program listens on {}", env::to_string(address))};
 }
 
+// A socket's mode keeps others out; this is for one whose mode somebody widened, and for a descriptor handed on.
+bool may_call(const env::Stream& stream, const env::Environment& environment) {
+    const auto peer = stream.peer_process();
+    if (peer && (peer->user == 0 || peer->user == environment.user_id())) return true;
+    WEFT_WARNLOG(
+        "RPC: a client of user {} (process {}) is refused: only root and user {}, whom this target runs as, may "
+        "call",
+        peer ? fmt::to_string(peer->user) : "unknown", peer ? peer->process : 0, environment.user_id());
+    return false;
+}
+
 bool is_loopback(const env::Address& address) {
     return address.family == env::Family::unix_path || address.host == "::1" || address.host.starts_with("127.");
 }
@@ -75,6 +86,8 @@ Task<Result<std::unique_ptr<Server>>> Server::listen(Registry& registry, ServerO
 env::Address Server::address() const { return acceptor_ == nullptr ? options_.address : acceptor_->local_address(); }
 
 void Server::on_accepted(std::unique_ptr<env::Stream> stream) {
+    const bool is_path = options_.address.family == env::Family::unix_path;
+    if (is_path && !may_call(*stream, thread_.reactor().environment())) return;
     auto session = std::make_unique<Session>(*this, std::move(stream));
     if (const auto started = session->start(); !started) {
         WEFT_WARNLOG("RPC connection dropped: {}", started.error().message);

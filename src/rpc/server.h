@@ -56,7 +56,8 @@ struct SessionCall {
 // Lives on the thread it was made on, and so do the registry and all calls. Several servers may share a registry.
 class Server {
 public:
-    // A UNIX path gets mode 0600, and a lock file PATH.lock while the server lives. Errors: address_in_use when
+    // A UNIX path gets mode 0600, serves root and the user of this process only, and has a lock file PATH.lock while
+    // the server lives. Errors: address_in_use when
     // another target listens there; those of env::Network::listen.
     static Task<Result<std::unique_ptr<Server>>> listen(Registry& registry, ServerOptions options);
     Server(const Server&) = delete;

@@ -76,6 +76,7 @@ stop() {
     local pid tries
     pid=$(target_pid)
     kill -TERM "$pid" || return 1
+    if grep -a 'not on its list' "$work/log"; then return 1; fi  # a system call that was forgotten
     for tries in $(seq 150); do
         if ! kill -0 "$pid" 2>/dev/null; then
             tail -1 "$work/log" | grep -q 'stopped in order' && return 0

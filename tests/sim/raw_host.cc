@@ -103,7 +103,7 @@ std::optional<nvme::Completion> RawHost::connect(uint16_t qid, uint16_t cntlid, 
     nvme::ConnectCommand command;
     command.qid = qid;
     command.sqsize = 31;
-    command.kato = qid == 0 ? 120'000 : 0;
+    command.kato = qid == 0 ? kato : 0;
     nvme::ConnectData data;
     data.hostid[0] = host_number;
     data.cntlid = cntlid;

@@ -54,6 +54,7 @@ public:
 
     nvme::wire::Framing framing;
     uint8_t host_number = 9;
+    uint32_t kato = 120'000;  // of Connects of the admin queue, in ms
 
 private:
     void pump();

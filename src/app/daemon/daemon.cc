@@ -19,6 +19,8 @@ namespace weft::app {
 
 namespace {
 
+// Of the control path: the configuration, RPC clients' texts, metrics, the trace, code.
+constexpr uint64_t own_memory_bytes = uint64_t{64} << 20;
 constexpr env::TimeNs calls_wait_max = 10 * env::ns_per_s;
 constexpr const char* stopping_text = "the target is being stopped";
 
@@ -28,6 +30,12 @@ Daemon::Daemon(Runtime& runtime, const DaemonOptions& options)
     : runtime_(runtime), options_(options), scheduling_(runtime), remote_(methods_, options.remote) {
     register_log_flags();
     holder_.max_subsystems = options_.max_subsystems;
+    env::set_memory_budget(options_.memory_bytes);
+    if (options_.memory_bytes != 0) {
+        // Never refused: the smallest budget is larger.
+        auto own = env::MemoryShare::take(own_memory_bytes, "weftd itself");
+        if (own) own_memory_ = std::move(*own);
+    }
     add_methods();
     add_modules();
 }
@@ -133,6 +141,7 @@ Task<Result<void>> Daemon::start() {
 
 Task<Result<void>> Daemon::bring_up() {
     WEFT_CO_TRY(co_await start_tracing());
+    WEFT_CO_TRY(co_await confine_files());
     if (options_.has_rpc_server) WEFT_CO_TRY(co_await remote_.prepare(options_.rpc_addresses));
     WEFT_CO_TRY(open_pages());
     loads_config_file_ = !options_.config_file.empty();
@@ -148,6 +157,14 @@ Task<Result<void>> Daemon::bring_up() {
     if (options_.waits_for_rpc) co_return Result<void>{};
     if (is_demo_wanted_) WEFT_CO_TRY(co_await keep_as_one(set_up_demo(), false));
     co_return co_await open_rpc_servers();
+}
+
+Task<Result<void>> Daemon::confine_files() {
+    if (options_.allowed_folders.empty()) co_return Result<void>{};
+    env::Files& files = runtime_.environment().files();
+    auto done = co_await offload([&files, &folders = options_.allowed_folders] { return files.confine(folders); });
+    if (!done) co_return fail(done.error().code, fmt::format("--allow-path: {}", done.error().message));
+    co_return done;
 }
 
 // Of what -e names, before anything else happens.

@@ -15,6 +15,7 @@
 #include "app/state/keeper.h"
 #include "bdev/bdev_rpc.h"
 #include "bdev/registry.h"
+#include "env/memory_budget.h"
 #include "nvmf/rpc.h"
 #include "nvmf/target.h"
 #include "reactor/runtime.h"
@@ -64,6 +65,7 @@ private:
     Task<void> wait_for_calls();
     Task<Result<void>> open_rpc_servers();
     Task<Result<void>> start_tracing();
+    Task<Result<void>> confine_files();
     Result<void> open_pages();
     // daemon_state.cc
     Task<Result<void>> open_state();
@@ -77,6 +79,7 @@ private:
     const DaemonOptions options_;
     Tracing tracing_{runtime_, options_.trace_entries};
     rpc::Registry methods_;
+    env::MemoryShare own_memory_;
     bdev::Registry bdevs_;
     bdev::BdevOptions bdev_options_;
     Modules modules_;

@@ -8,6 +8,7 @@
 #include "app/daemon/rpc_examples.h"
 #include "app/start/application.h"
 #include "base/log.h"
+#include "env/linux/privilege.h"
 #include "env/linux/service.h"
 
 namespace weft::app {
@@ -71,6 +72,13 @@ int run(int argc, char** argv) {
     if (const auto status = app.parse(argc, argv)) return *status;
     if (options.rpc_addresses.empty()) options.rpc_addresses = {default_rpc_path};
     if (options.prints_reference) log::set_print_level(log::Level::error);
+    // Nothing that is opened later needs a right that is not named.
+    if (!options.prints_reference) {
+        if (auto done = env::drop_privileges(options.privileges); !done) {
+            fmt::print(stderr, "weftd: {}\n", done.error().message);
+            return 1;
+        }
+    }
     std::optional<Daemon> daemon;
     const int status = app.run([&] { return live(app, options, daemon); });
     if (status == 0 && !options.prints_reference) WEFT_NOTICELOG("stopped in order");

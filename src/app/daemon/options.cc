@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <bit>
 #include <charconv>
+#include <map>
 
 #include "base/trace_layout.h"
 #include "bdev/registry.h"
@@ -57,6 +58,25 @@ void declare_trace_options(CLI::App& app, DaemonOptions& options) {
         ->capture_default_str();
 }
 
+// What the program takes for itself, and the smallest pool.
+constexpr uint64_t memory_bytes_min = uint64_t{128} << 20;
+
+void declare_privilege_options(CLI::App& app, DaemonOptions& options) {
+    using env::ForeignCalls;
+    app.add_option("--allow-path", options.allowed_folders,
+                   "RPCs and configurations may name files below this folder only; may be repeated (default: any file)")
+        ->allow_extra_args(false);
+    static const std::map<std::string, ForeignCalls> actions = {
+        {"refuse", ForeignCalls::refuse}, {"kill", ForeignCalls::kill}, {"off", ForeignCalls::allow}};
+    app.add_option("--seccomp", options.privileges.foreign_calls,
+                   "A system call that weftd does not need: refuse it, kill weftd, or off, for debuggers")
+        ->transform(CLI::Transformer(actions).description("ACTION"))
+        ->default_str("refuse");
+    app.add_option("--keep-capability", options.privileges.kept_capabilities,
+                   "Keep this capability, as CAP_NET_BIND_SERVICE; may be repeated (default: weftd gives all away)")
+        ->allow_extra_args(false);
+}
+
 }  // namespace
 
 void declare_options(Options& own, DaemonOptions& options) {
@@ -89,6 +109,13 @@ void declare_options(Options& own, DaemonOptions& options) {
     declare_remote_options(app, options.remote);
     app.add_option("--metrics", options.metrics_address,
                    "Serve Prometheus metrics and a status page by HTTP: a PORT (on 127.0.0.1) or ADDRESS:PORT");
+    app.add_option(
+           "--memory", options.memory_bytes,
+           "Memory for buffers, connections and RAM disks, as 4G; what does not fit is refused (default: what the "
+           "system has, less a sixteenth)")
+        ->transform(CLI::AsSizeValue(false))
+        ->check(CLI::Range(memory_bytes_min, uint64_t{1} << 50, "at least 128M"));
+    declare_privilege_options(app, options);
     declare_trace_options(app, options);
     app.add_flag("--demo", options.is_demo, "Export a RAM disk (Malloc0) at once, for trying things out");
     app.add_option("--demo-address", options.demo_address, "Where the demo listens")->capture_default_str();

@@ -9,6 +9,7 @@
 #include "app/daemon/remote_options.h"
 #include "app/start/options.h"
 #include "base/trace_selection.h"
+#include "env/linux/privilege.h"
 
 namespace weft::app {
 
@@ -28,6 +29,9 @@ struct DaemonOptions {
     bool skips_failed_state = false;
     bool waits_for_rpc = false;
     std::string metrics_address;             // "" for none
+    std::vector<std::string> allowed_folders;  // of files that are named by RPC; empty: any
+    env::PrivilegeOptions privileges;
+    uint64_t memory_bytes = 0;  // 0: what the system has
     std::optional<std::string> rpcs_allowed;
     std::optional<trace::Selection> tracepoints;  // to switch on at the start
     uint32_t trace_entries = 32768;               // for each reactor; 0: none, and no tracing

@@ -33,7 +33,8 @@ Task<Result<std::string>> text_of(Daemon& daemon, ApplyConfig params) {
     if (params.config) co_return std::move(*params.config);
     if (!params.filename->starts_with('/')) co_return fail(Errc::invalid_argument, "filename: not an absolute path");
     env::Files& files = daemon.runtime().environment().files();
-    co_return co_await offload([&files, &path = *params.filename] { return files.read_all(path, config_bytes_max); });
+    co_return co_await offload(
+        [&files, &path = *params.filename] { return files.read_allowed(path, config_bytes_max); });
 }
 
 Json json_of(const state::Plan& plan, bool is_applied) {

@@ -23,8 +23,11 @@ struct Opened {
 };
 
 Result<std::unique_ptr<env::File>> open_in_mode(env::Files& files, const FileOptions& options, bool direct) {
-    auto file = files.open(options.filename,
-                           {.read_only = options.read_only, .direct = direct, .create = false, .exclusive = true});
+    auto file = files.open(options.filename, {.read_only = options.read_only,
+                                              .direct = direct,
+                                              .create = false,
+                                              .exclusive = true,
+                                              .reach = env::Reach::allowed});
     if (file || file.error().code != Errc::busy) return file;
     return fail(Errc::busy, fmt::format("{}: in use by another process, or by another bdev of this one ({})",
                                         log::quoted(options.filename), file.error().message));

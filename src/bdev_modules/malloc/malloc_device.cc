@@ -26,25 +26,48 @@ std::optional<uint64_t> number_after(std::string_view text, std::string_view lab
     return number;
 }
 
-// What the system can still give, as far as it tells: of the machine and, in a container, of the container.
+constexpr size_t text_max = 65536;
+
+// What a control group can still give; all there is when it has no limit, or does not tell.
+uint64_t available_in(env::Files& files, const std::string& group) {
+    const auto limit_text = files.read_all(group + "/memory.max", text_max);
+    const auto used_text = files.read_all(group + "/memory.current", text_max);
+    if (!limit_text || !used_text) return UINT64_MAX;
+    const auto limit = number_after(*limit_text, "");
+    const auto used = number_after(*used_text, "");
+    if (!limit || !used) return UINT64_MAX;
+    // Files that are cached count as used here, but not in MemAvailable: they go when their memory is wanted.
+    const auto stat_text = files.read_all(group + "/memory.stat", text_max);
+    const uint64_t cached = stat_text ? number_after(*stat_text, "inactive_file ").value_or(0) : 0;
+    const uint64_t kept = *used - std::min(*used, cached);
+    return *limit - std::min(*limit, kept);
+}
+
+// What the system can still give, as far as it tells: of the machine, of our control group, and of those it lies in (in
+// a container, the container's is the root of what is seen).
 uint64_t available_memory(env::Files& files) {
     uint64_t available = UINT64_MAX;
-    constexpr size_t text_max = 65536;
     if (const auto text = files.read_all("/proc/meminfo", text_max)) {
         if (const auto kib = number_after(*text, "MemAvailable:")) available = *kib * 1024;
     }
-    const auto limit_text = files.read_all("/sys/fs/cgroup/memory.max", text_max);
-    const auto used_text = files.read_all("/sys/fs/cgroup/memory.current", text_max);
-    if (!limit_text || !used_text) return available;
-    const auto limit = number_after(*limit_text, "");
-    const auto used = number_after(*used_text, "");
-    if (!limit || !used) return available;
-    // Files that are cached count as used here, but not in MemAvailable: they go when their memory is wanted.
-    const auto stat_text = files.read_all("/sys/fs/cgroup/memory.stat", text_max);
-    const uint64_t cached = stat_text ? number_after(*stat_text, "inactive_file ").value_or(0) : 0;
-    const uint64_t kept = *used - std::min(*used, cached);
-    return std::min(available, *limit - std::min(*limit, kept));
+    std::string group;
+    if (const auto text = files.read_all("/proc/self/cgroup", text_max)) {
+        const size_t line = text->starts_with("0::/") ? 0 : text->find("\n0::/");
+        if (line != std::string::npos) {
+            const size_t begin = text->find("::/", line) + 2;
+            group = text->substr(begin, text->find('\n', begin) - begin);
+        }
+    }
+    while (!group.empty()) {
+        if (group != "/") available = std::min(available, available_in(files, "/sys/fs/cgroup" + group));
+        group.resize(group.find_last_of('/'));
+    }
+    return std::min(available, available_in(files, "/sys/fs/cgroup"));
 }
+
+// What a RAM disk leaves alone: without it, the first burst of connections, or anybody else's page, would have the
+// system end a process, and that would be the one that has most.
+uint64_t headroom(uint64_t available) { return std::min(available, std::max(available / 16, uint64_t{64} << 20)); }
 
 // What hosts should align large writes to.
 uint32_t optimal_blocks(const MallocOptions& options) {
@@ -147,13 +170,15 @@ Task<Result<Device*>> create_malloc_device(Registry& registry, MallocOptions opt
     WEFT_CO_TRY(check_size(options.block_bytes, options.block_count));
     env::Environment& environment = Reactor::current().environment();
     const uint64_t size_bytes = options.block_count * options.block_bytes;
-    const uint64_t available = co_await offload([&environment] { return available_memory(environment.files()); });
+    uint64_t available = co_await offload([&environment] { return available_memory(environment.files()); });
+    if (available != UINT64_MAX) available -= headroom(available);
     const uint64_t promised = promised_memory(registry);
     if (options.pretouch && (promised > available || size_bytes > available - promised)) {
-        co_return fail(Errc::no_memory,
-                       fmt::format("a RAM disk of {} bytes: the system has {} bytes of memory left, {} "
-                                   "of them promised to other RAM disks",
-                                   size_bytes, available, promised));
+        co_return fail(
+            Errc::no_memory,
+            fmt::format("a RAM disk of {} bytes: the system has {} bytes of memory left (a sixteenth is left "
+                        "free), {} of them promised to other RAM disks",
+                        size_bytes, available, promised));
     }
     if (options.name.empty()) options.name = free_name(registry);
     Uuid uuid = options.uuid;

@@ -1,5 +1,6 @@
 #include "env/environment.h"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -61,6 +62,12 @@ public:
     void wait_for_offloaded() override { offload_.wait_until_idle(); }
 
     [[nodiscard]] int process_id() const override { return getpid(); }
+    [[nodiscard]] uint32_t descriptors_max() const override {
+        rlimit limit{};
+        if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
+        return static_cast<uint32_t>(std::min<rlim_t>(limit.rlim_cur, 1U << 20));
+    }
+    [[nodiscard]] uint32_t user_id() const override { return geteuid(); }
     std::string machine_id() override {
         if (auto text = files_.read_all("/etc/machine-id", 4096)) {
             const size_t end = text->find_first_of(" \n");
@@ -88,6 +95,12 @@ private:
 
 Result<std::unique_ptr<Environment>> make_linux_environment() {
     usable_cpus();  // as they are now: later this thread may be pinned
+    // Shells start programs with 1024, for those that call select(); the hard limit is what an administrator meant.
+    rlimit descriptors{};
+    if (getrlimit(RLIMIT_NOFILE, &descriptors) == 0 && descriptors.rlim_cur < descriptors.rlim_max) {
+        descriptors.rlim_cur = descriptors.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &descriptors);
+    }
     return std::make_unique<LinuxEnvironment>();
 }
 

@@ -118,14 +118,15 @@ int open_flags(const OpenOptions& options, bool is_block_device) {
     int flags = O_CLOEXEC | (options.read_only ? O_RDONLY : O_RDWR);
     if (options.direct) flags |= O_DIRECT;
     if (options.append) flags |= O_APPEND | O_NOFOLLOW;
-    if (options.create && !is_block_device) flags |= O_CREAT;
+    // What we would make, others may have put a link in the place of: a lock file in a folder that all may write.
+    if (options.create && !is_block_device) flags |= O_CREAT | O_NOFOLLOW;
     if (options.exclusive && is_block_device) flags |= O_EXCL;  // against mounts and whoever else asks so
     return flags;
 }
 
 std::unexpected<Error> fail_open(int number, const OpenOptions& options, const std::string& path) {
     if (number == EBUSY) return fail(Errc::busy, fmt::format("{} is in use (mounted, or open elsewhere)", path));
-    if (number == ELOOP && options.append) {
+    if (number == ELOOP && (options.append || options.create)) {
         return fail(Errc::invalid_argument, fmt::format("{} is a symbolic link: give the file itself", path));
     }
     if (number == EINVAL && options.direct) {
@@ -179,16 +180,32 @@ std::unexpected<Error> fail_within(const std::string& doing, const Error& error)
 
 Result<std::unique_ptr<File>> LinuxFiles::open(const std::string& path, const OpenOptions& options) {
     struct stat status{};
-    const bool exists = stat(path.c_str(), &status) == 0;
+    int refused = 0;
+    bool exists = false;
+    {
+        const auto place = open_existing(path, O_PATH, options.reach, refused);
+        if (!place) return std::unexpected(place.error());
+        exists = place->is_open() && fstat(place->get(), &status) == 0;
+    }
     // Before it is opened: opening a FIFO or a tape has effects.
     if (exists && !S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode)) {
         return fail(Errc::invalid_argument, fmt::format("{} is neither a file nor a block device", path));
     }
     const bool expects_block_device = exists && S_ISBLK(status.st_mode);
-    Descriptor file(::open(path.c_str(), open_flags(options, expects_block_device), 0600));
-    if (!file.is_open()) return fail_open(errno, options, path);
+    const int flags = open_flags(options, expects_block_device);
+    Descriptor file;
+    if (options.create) {
+        WEFT_ASSERT(options.reach == Reach::everywhere);
+        file = Descriptor(::open(path.c_str(), flags, 0600));
+        if (!file.is_open()) refused = errno;
+    } else {
+        auto opened = open_existing(path, flags, options.reach, refused);
+        if (!opened) return std::unexpected(std::move(opened).error());
+        file = std::move(*opened);
+    }
+    if (!file.is_open()) return fail_open(refused, options, path);
     if (fstat(file.get(), &status) != 0) return fail_errno(errno, fmt::format("looking at {}", path));
-    if (S_ISBLK(status.st_mode) != expects_block_device) {
+    if (S_ISBLK(status.st_mode) != expects_block_device || (!expects_block_device && !S_ISREG(status.st_mode))) {
         return fail(Errc::busy, fmt::format("{} was replaced while it was opened", path));
     }
 
@@ -211,10 +228,34 @@ Result<std::unique_ptr<File>> LinuxFiles::open(const std::string& path, const Op
     return std::make_unique<LinuxFile>(std::move(file), path, facts);
 }
 
+Result<Descriptor> LinuxFiles::open_existing(const std::string& path, int flags, Reach reach, int& refused) const {
+    static const Confinement none;
+    return (reach == Reach::allowed ? allowed_ : none).open(path, flags, refused);
+}
+
+Result<void> LinuxFiles::confine(const std::vector<std::string>& folders) {
+    auto allowed = Confinement::to(folders);
+    if (!allowed) return std::unexpected(std::move(allowed).error());
+    allowed_ = std::move(*allowed);
+    return {};
+}
+
 Result<std::string> LinuxFiles::read_all(const std::string& path, size_t size_max) {
     const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (!file.is_open()) return fail_errno(errno, fmt::format("opening {}", path));
     return read_whole(file.get(), path, size_max);
+}
+
+Result<std::string> LinuxFiles::read_allowed(const std::string& path, size_t size_max) {
+    int refused = 0;
+    // It may be a pipe: opening one does not wait for who writes into it.
+    const auto file = open_existing(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, Reach::allowed, refused);
+    if (!file) return std::unexpected(file.error());
+    if (!file->is_open()) return fail_errno(refused, fmt::format("opening {}", path));
+    struct stat status{};
+    if (fstat(file->get(), &status) != 0) return fail_errno(errno, fmt::format("looking at {}", path));
+    if (!S_ISREG(status.st_mode)) return fail(Errc::invalid_argument, fmt::format("{} is not a file", path));
+    return read_whole(file->get(), path, size_max);
 }
 
 Result<std::string> LinuxFiles::read_secret(const std::string& path, size_t size_max) {

@@ -13,6 +13,7 @@
 
 #include "env/environment.h"
 #include "env/linux/descriptor.h"
+#include "env/memory_budget.h"
 
 namespace weft::env {
 
@@ -54,7 +55,10 @@ Mapping& Mapping::operator=(Mapping&& other) noexcept {
 }
 
 Mapping::~Mapping() {
-    if (start_ != nullptr) WEFT_ASSERT(munmap(start_, size_) == 0);
+    if (start_ != nullptr) {
+        WEFT_ASSERT(munmap(start_, size_) == 0);
+        give_memory(size_);
+    }
     if (fd_ >= 0) ::close(fd_);
 }
 
@@ -64,6 +68,9 @@ Result<Mapping> map_memory(size_t size_bytes, const MappingOptions& options) {
     if (size_bytes > std::numeric_limits<size_t>::max() / 4) return fail_errno(ENOMEM, doing);
     const size_t page_bytes = static_cast<size_t>(sysconf(_SC_PAGESIZE));
     const size_t size = round_up(size_bytes, page_bytes);
+    // As long as it is not all there, it is given back by the share.
+    auto share = MemoryShare::take(size, options.name.empty() ? "a mapping" : options.name);
+    if (!share) return std::unexpected(std::move(share).error());
 
     Descriptor memory;
     const bool is_shared =
@@ -95,6 +102,7 @@ Result<Mapping> map_memory(size_t size_bytes, const MappingOptions& options) {
     }
     // A wish: kernels without transparent huge pages refuse, and small pages serve as well.
     if (options.huge_pages) madvise(aligned, size, MADV_HUGEPAGE);
+    share->keep();
     return Mapping(aligned, size, memory.release());
 }
 

@@ -79,6 +79,8 @@ Result<std::unique_ptr<OsThread>> OsThread::start_on(const std::string& name, co
     sigset_t all;
     sigset_t before;
     sigfillset(&all);
+    // What is refused (privilege.h) is told by this one, on the thread that asked; blocked, it would be the end.
+    sigdelset(&all, SIGSYS);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     const int refused = pthread_create(&thread->handle_, &attributes, &OsThread::run, thread.get());
     pthread_sigmask(SIG_SETMASK, &before, nullptr);

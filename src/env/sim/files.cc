@@ -78,6 +78,10 @@ Result<std::string> SimFiles::read_all(const std::string& path, size_t size_max)
 
 Result<std::string> SimFiles::read_secret(const std::string& path, size_t size_max) { return read_all(path, size_max); }
 
+Result<std::string> SimFiles::read_allowed(const std::string& path, size_t size_max) {
+    return read_all(path, size_max);
+}
+
 Result<void> SimFiles::write_atomically(const std::string& path, std::string_view contents) {
     const FileFaults& faults = machine_.disk.faults(path);
     Core& core = machine_.disk.core();
@@ -104,5 +108,9 @@ Result<void> SimFiles::rename(const std::string& from, const std::string& to) {
 }
 
 Result<void> SimFiles::make_folder(const std::string&) { return {}; }
+
+Result<void> SimFiles::confine(const std::vector<std::string>&) {
+    return fail(Errc::not_supported, "simulated files are not confined");
+}
 
 }  // namespace weft::sim

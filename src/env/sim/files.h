@@ -41,6 +41,7 @@ public:
     explicit SimFiles(Machine& machine) : machine_(machine) {}
     Result<std::unique_ptr<env::File>> open(const std::string& path, const env::OpenOptions& options) override;
     Result<std::string> read_all(const std::string& path, size_t size_max) override;
+    Result<std::string> read_allowed(const std::string& path, size_t size_max) override;
     // There is one user.
     Result<std::string> read_secret(const std::string& path, size_t size_max) override;
     // All of it or nothing, and durable, as rename() and fsync() make it. write_error, sync_error and
@@ -50,6 +51,8 @@ public:
     Result<void> rename(const std::string& from, const std::string& to) override;
     // Folders are part of names here, and always there.
     Result<void> make_folder(const std::string& path) override;
+    // There are no links here that could lead anywhere.
+    Result<void> confine(const std::vector<std::string>& folders) override;
 
 private:
     Machine& machine_;

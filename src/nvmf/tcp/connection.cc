@@ -22,18 +22,18 @@ namespace {
 // How long a terminated connection waits for the host to close its end.
 constexpr env::TimeNs linger_ns = 1 * env::ns_per_s;
 
-void on_timer(void* context) {
-    auto& connection = *static_cast<Connection*>(context);
-    connection.close("time-out: no finished Connect, or no end after a fatal error");
-}
+void on_timer(void* context) { static_cast<Connection*>(context)->on_late(); }
 
 }  // namespace
 
-Connection::Connection(TcpGroup& group, uint64_t uid, std::unique_ptr<env::Stream> stream, TransportId listener)
+Connection::Connection(TcpGroup& group, uint64_t uid, std::unique_ptr<env::Stream> stream, TransportId listener,
+                       ConnectionLimits::Place place, env::MemoryShare memory)
     : Qpair(group.poll_group(), uid),
       group_(group),
       stream_(std::move(stream)),
       listener_(std::move(listener)),
+      place_(std::move(place)),
+      memory_(std::move(memory)),
       timer_(group.poll_group().thread(), on_timer, this) {
     state = State::connecting;
 }
@@ -46,12 +46,13 @@ Connection::~Connection() {
 
 Result<void> Connection::start() {
     const TransportOptions& opts = options();
-    WEFT_TRY(stream_->configure({.no_delay = true,
-                                 .congestion_control = opts.congestion_control,
-                                 .receive_buffer_bytes = opts.receive_buffer_bytes,
-                                 .send_buffer_bytes = opts.send_buffer_bytes,
-                                 .priority = opts.sock_priority,
-                                 .user_timeout_ms = opts.ack_timeout}));
+    WEFT_TRY(
+        stream_->configure({.no_delay = true,
+                            .congestion_control = opts.congestion_control,
+                            .receive_buffer_bytes = opts.receive_buffer_bytes,
+                            .send_buffer_bytes = opts.send_buffer_bytes,
+                            .priority = opts.sock_priority,
+                            .user_timeout_ms = opts.ack_timeout != 0 ? opts.ack_timeout : default_ack_timeout_ms}));
     WEFT_TRY(
         watch(group().thread(), *stream_, {.events = env::Events::readable | env::Events::writable, .edge = true}));
     if (!mutant::on(mutant::handshake_without_limit)) timer_.start_after(opts.handshake_timeout_ms * env::ns_per_ms);
@@ -67,6 +68,7 @@ TransportId Connection::peer_id() const { return stream_ ? transport_id_of(strea
 
 void Connection::connected() {
     timer_.stop();
+    group_.forget_connecting(*this);
     is_connecting = false;
     state = State::enabled;
     if (trace::is_on(trace::Point::tcp_qp_state_change)) [[unlikely]]
@@ -91,6 +93,42 @@ uint32_t Connection::on_events(uint32_t events) {
     return 0;
 }
 
+void Connection::on_late() {
+    if (phase_ == Phase::terminating) return close("it did not end after a fatal error");
+    ++group_.figures.timed_out_connections;
+    close("time-out: no finished Connect");
+}
+
+bool Connection::is_under_way() const {
+    if (phase_ != Phase::running) return false;  // a timer of its own
+    if (is_blocked_ || (!receiver_.is_between_pdus() && !is_stalled())) return true;
+    for (const Request* at = outstanding.front(); at != nullptr; at = decltype(outstanding)::next(*at)) {
+        if (at->state() == RequestState::receiving && static_cast<const TcpRequest&>(*at).r2t_sent) return true;
+    }
+    return false;
+}
+
+const char* Connection::look_at_progress() {
+    if (phase_ != Phase::running) return nullptr;
+    bool waits_for_data = false;
+    bool waits_for_long = false;
+    for (Request* at = outstanding.front(); at != nullptr; at = decltype(outstanding)::next(*at)) {
+        auto& request = static_cast<TcpRequest&>(*at);
+        if (request.state() != RequestState::receiving || !request.r2t_sent) continue;
+        waits_for_data = true;
+        waits_for_long = waits_for_long || ++request.looks > looks_max * patience_with_data;
+    }
+    // What waits for a slot or a buffer of ours is not the host's fault.
+    const bool is_in_pdu = !receiver_.is_between_pdus();
+    if (receiving_.look(!is_stalled() && (is_in_pdu || waits_for_data), pdus_received_)) {
+        return is_in_pdu ? "time-out: it began a PDU and did not finish it"
+                         : "time-out: it was sent an R2T and no data came";
+    }
+    if (waits_for_long) return "time-out: the data of a command did not come to an end";
+    if (sending_.look(is_blocked_, pdus_sent_)) return "time-out: it does not read what it asked for";
+    return nullptr;
+}
+
 void Connection::close(std::string_view why) {
     if (is_closing()) return;
     WEFT_INFOLOG(log_nvmf_tcp, "closing queue {} of host \"{}\": {}", qid, log::quoted(hostnqn), why);
@@ -101,6 +139,7 @@ void Connection::close(std::string_view why) {
     state = State::deactivating;
     timer_.stop();
     unwatch();
+    group_.forget_connecting(*this);
     group_.add_closing(*this);
     // A request that is executing comes back through send(); all others are let go now.
     for (Request* at = outstanding.front(); at != nullptr;) {

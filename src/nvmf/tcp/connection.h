@@ -11,10 +11,13 @@
 #include <memory>
 #include <vector>
 
+#include "env/memory_budget.h"
 #include "env/network.h"
 #include "nvme/wire/encode.h"
 #include "nvme/wire/receiver.h"
 #include "nvmf/qpair.h"
+#include "nvmf/tcp/limits.h"
+#include "nvmf/tcp/progress.h"
 #include "nvmf/tcp/request.h"
 #include "reactor/event_source.h"
 #include "reactor/timer.h"
@@ -25,7 +28,12 @@ class TcpGroup;
 
 class Connection final : public Qpair, private EventSource {
 public:
-    Connection(TcpGroup& group, uint64_t uid, std::unique_ptr<env::Stream> stream, TransportId listener);
+    // What one is counted with (--memory): itself, its stream, its controller or queue, and what it keeps of what came.
+    static constexpr uint64_t memory_bytes = 32 * 1024;
+
+    // `memory`: as much of the budget.
+    Connection(TcpGroup& group, uint64_t uid, std::unique_ptr<env::Stream> stream, TransportId listener,
+               ConnectionLimits::Place place, env::MemoryShare memory);
     ~Connection() override;
 
     // Watches the socket and starts the handshake timer. Errors: what the system refused.
@@ -49,17 +57,27 @@ public:
     uint32_t unstall();
     // Hands the socket what it takes of the send queue.
     void flush();
+    // Its timer has run out.
+    void on_late();
     [[nodiscard]] bool is_stalled() const { return stall_ != Stall::none; }
     [[nodiscard]] bool is_closing() const { return phase_ == Phase::closing; }
     [[nodiscard]] bool is_joined() const { return is_closing() && outstanding.empty(); }
 
+    // Which source it comes from (ConnectionLimits).
+    [[nodiscard]] uint32_t source() const { return place_.source(); }
+    // For the group's look at progress, a few times within pdu_timeout_ms. Something was begun, and is not through.
+    [[nodiscard]] bool is_under_way() const;
+    // What took too long; nullptr while all is well.
+    [[nodiscard]] const char* look_at_progress();
+
     // The group's lists.
     ListLink<Connection> owned_link;
     ListLink<Connection> hot_link;
-    ListLink<Connection> dirty_link;    // has something to send
+    ListLink<Connection> dirty_link;  // has something to send
     ListLink<Connection> stalled_link;
     ListLink<Connection> closing_link;
-    uint32_t misses = 0;                // turns in a row that found nothing to read
+    ListLink<Connection> connecting_link;  // without a finished Connect
+    uint32_t misses = 0;  // turns in a row that found nothing to read
 
 private:
     enum class Phase : uint8_t {
@@ -69,13 +87,13 @@ private:
     };
     enum class Stall : uint8_t {
         none,
-        slot,    // the command at hand has no request slot
+        slot,  // the command at hand has no request slot
         buffer,  // the command at hand waits for buffers for its in-capsule data
     };
 
     // Of one call to the system.
     enum class Outcome : uint8_t {
-        sent,     // all that it was given
+        sent,  // all that it was given
         stopped,  // the socket takes no more for now, or the connection is closed
         held_up,  // a request cannot be sent in this turn
     };
@@ -135,21 +153,27 @@ private:
     const TransportId listener_;
     Phase phase_ = Phase::running;
     Stall stall_ = Stall::none;
-    bool is_initialized_ = false;      // ICResp was queued
-    bool is_blocked_ = false;          // the socket took less than it was given: wait until it is writable
-    bool rx_inline_ = false;           // the data at hand is executed where it was received
-    TcpRequest* rx_request_ = nullptr; // whose PDU is being received
-    uint32_t rx_offset_ = 0;           // of the PDU's data in the command's
+    bool is_initialized_ = false;  // ICResp was queued
+    bool is_blocked_ = false;  // the socket took less than it was given: wait until it is writable
+    bool rx_inline_ = false;  // the data at hand is executed where it was received
+    TcpRequest* rx_request_ = nullptr;  // whose PDU is being received
+    uint32_t rx_offset_ = 0;  // of the PDU's data in the command's
     nvme::wire::PduReceiver receiver_{nvme::wire::End::controller};
     nvme::wire::Framing framing_;
-    std::vector<std::byte> backlog_;   // read but not looked at, while stalled
+    std::vector<std::byte> backlog_;  // read but not looked at, while stalled
     // ICResp, C2HTermReq, or one behind the other.
     std::array<std::byte, sizeof(nvme::wire::IcResp) + nvme::wire::encoded_size_max> control_;
     uint32_t control_bytes_ = 0;
     uint32_t control_sent_ = 0;
     IntrusiveList<TcpRequest, &TcpRequest::send_link> send_queue_;
+    const ConnectionLimits::Place place_;
+    const env::MemoryShare memory_;
+    uint32_t pdus_received_ = 0;  // to their end
+    uint32_t pdus_sent_ = 0;
+    Progress receiving_;
+    Progress sending_;
     std::array<uint8_t, 256> cids_{};  // outstanding commands by the low byte of their CID: a filter
-    Timer timer_;                      // handshake, then the end of a termination
+    Timer timer_;  // handshake, then the end of a termination
 };
 
 }  // namespace weft::nvmf::tcp

@@ -27,6 +27,9 @@ using nvme::wire::PduType;
 using nvme::wire::Violation;
 namespace status = nvme::status;
 
+// What is kept of a host that does not count the commands of its queue, so that strangers cost no more.
+constexpr size_t uncounted_bytes_max = 16 * 1024;
+
 void on_buffers_granted(BufferWaiter& waiter) {
     auto& request = *static_cast<Request*>(waiter.context);
     request.buffer_count = static_cast<uint8_t>(waiter.into.size());
@@ -56,6 +59,7 @@ uint32_t Connection::receive() {
     }
     group_.figures.received_bytes += got.bytes;
     if (phase_ == Phase::running) process(buffer.first(got.bytes));
+    if (!receiver_.is_between_pdus()) group_.watch_progress();
     return 1;
 }
 
@@ -130,6 +134,9 @@ void Connection::begin_command(Bytes rest) {
     // More than the queue holds can only come from a host that does not count; it waits.
     TcpRequest* request = outstanding.size() < queue_depth() ? group_.slots().take() : nullptr;
     if (request == nullptr) {
+        if (outstanding.size() >= queue_depth() && rest.size() > uncounted_bytes_max) {
+            return close("it sends more commands than its queue holds");
+        }
         stall(Stall::slot, rest);
         return;
     }
@@ -332,6 +339,7 @@ void Connection::copy_in(TcpRequest& request, uint32_t offset, Bytes data) {
 
 void Connection::end_pdu(bool digest_ok) {
     if (mutant::on(mutant::data_digest_ignored)) digest_ok = true;
+    ++pdus_received_;
     const uint32_t payload_bytes = receiver_.payload_size();
     if (framing_.data_digest && payload_bytes > 0) group().thread().work().count(Work::crc32c, payload_bytes);
     switch (receiver_.type()) {

@@ -260,14 +260,17 @@ Connection::Outcome Connection::settle(TcpRequest& first, size_t count, size_t b
         return Outcome::stopped;
     }
     is_blocked_ = sent.bytes < bytes;
+    if (is_blocked_) group_.watch_progress();
     return is_blocked_ ? Outcome::stopped : Outcome::sent;
 }
 
 void Connection::finish_sending(TcpRequest& request) {
     send_queue_.remove(request);
+    ++pdus_sent_;
     if (request.is_r2t_queued) {
         request.is_r2t_queued = false;
         request.r2t_sent = true;
+        group_.watch_progress();
         return;
     }
     if (request.source == DataSource::lent && request.ns != nullptr) {

@@ -22,7 +22,13 @@ Result<std::unique_ptr<TcpGroup>> TcpGroup::create(TcpTransport& transport, Poll
 
 TcpGroup::TcpGroup(TcpTransport& transport, PollGroup& group, std::unique_ptr<BufferCache> buffers,
                    env::Mapping receive)
-    : transport_(transport), group_(group), buffers_(std::move(buffers)), receive_(std::move(receive)) {}
+    : transport_(transport),
+      group_(group),
+      buffers_(std::move(buffers)),
+      receive_(std::move(receive)),
+      connecting_of_source_(ConnectionLimits::source_count),
+      look_interval_(transport.options().pdu_timeout_ms * env::ns_per_ms / looks_max),
+      progress_(group.thread(), [](void* self) { static_cast<TcpGroup*>(self)->look_at_progress(); }, this) {}
 
 TcpGroup::~TcpGroup() { WEFT_ASSERT(owned_.empty()); }
 
@@ -34,14 +40,34 @@ MutableBytes TcpGroup::receive_buffer() const {
     return {receive_.data(), bytes};
 }
 
-void TcpGroup::adopt(std::unique_ptr<env::Stream> stream, const TransportId& listener, uint64_t uid) {
-    auto connection = std::make_unique<Connection>(*this, uid, std::move(stream), listener);
+void TcpGroup::adopt(std::unique_ptr<env::Stream> stream, const TransportId& listener, uint64_t uid,
+                     ConnectionLimits::Place place) {
+    using Standing = ConnectionLimits::Standing;
+    const Standing standing = place.standing();
+    // Who has not proved who it is must not keep those out who can.
+    if (standing != Standing::within && !displace(place, standing == Standing::source_full)) {
+        ++figures.refused_connections;
+        WEFT_WARNLOG("connection from {} refused: there are {} already ({})", env::to_string(stream->peer_address()),
+                     standing == Standing::source_full ? "too many of that address" : "too many",
+                     standing == Standing::source_full ? "max_connections_per_source" : "max_connections");
+        return;
+    }
+    if (connecting_.size() >= transport_.connecting_max()) displace(place, false);
+    auto memory = env::MemoryShare::take(Connection::memory_bytes, "a connection");
+    if (!memory) {
+        ++figures.refused_connections;
+        WEFT_WARNLOG("connection from {} refused: {}", env::to_string(stream->peer_address()), memory.error().message);
+        return;
+    }
+    auto connection =
+        std::make_unique<Connection>(*this, uid, std::move(stream), listener, std::move(place), std::move(*memory));
     if (auto started = connection->start(); !started) {
         WEFT_ERRLOG("connection refused: {}", started.error().message);
         return;
     }
     Connection& owned = *connection.release();
     owned_.push_back(owned);
+    connecting_.push_back(owned);
     group_.qpairs.push_back(owned);
     ++group_.stats.current_unassociated_qpairs;
     ++figures.connections;
@@ -51,9 +77,55 @@ void TcpGroup::adopt(std::unique_ptr<env::Stream> stream, const TransportId& lis
 TransportFigures TcpGroup::transport_figures() const {
     TransportFigures present = figures;
     present.current_connections = static_cast<uint32_t>(owned_.size());
+    present.current_connecting = static_cast<uint32_t>(connecting_.size());
     present.requests_in_flight = static_cast<uint32_t>(slots_.in_use());
     present.waiting_for_buffers = static_cast<uint32_t>(buffers_->waiting());
     return present;
+}
+
+// The oldest of the source that has most here, so that a storm from one address displaces itself.
+Connection* TcpGroup::to_displace(const ConnectionLimits::Place& newcomer, bool same_source) {
+    const auto next = [](Connection& connection) { return decltype(connecting_)::next(connection); };
+    if (same_source) {
+        Connection* at = connecting_.front();
+        while (at != nullptr && at->source() != newcomer.source()) at = next(*at);
+        return at;
+    }
+    std::ranges::fill(connecting_of_source_, uint16_t{0});
+    uint16_t most = 0;
+    for (Connection* at = connecting_.front(); at != nullptr; at = next(*at)) {
+        uint16_t& count = connecting_of_source_[at->source()];
+        if (count < UINT16_MAX) most = std::max(most, ++count);
+    }
+    Connection* at = connecting_.front();
+    while (at != nullptr && connecting_of_source_[at->source()] != most) at = next(*at);
+    return at;
+}
+
+bool TcpGroup::displace(const ConnectionLimits::Place& newcomer, bool same_source) {
+    Connection* const oldest = to_displace(newcomer, same_source);
+    if (oldest == nullptr) return false;
+    ++figures.displaced_connections;
+    WEFT_WARNLOG("connection from {} closed before it finished Connect: there are too many of these",
+                 oldest->peer_id().traddr);
+    oldest->close("it made room for another");
+    return true;
+}
+
+void TcpGroup::look_at_progress() {
+    bool is_under_way = false;
+    for (Connection* at = owned_.front(); at != nullptr; at = decltype(owned_)::next(*at)) {
+        if (at->is_closing()) continue;
+        if (const char* const why = at->look_at_progress()) {
+            ++figures.timed_out_connections;
+            WEFT_NOTICELOG("host \"{}\" at {}, queue {}: {}", log::quoted(at->hostnqn), at->peer_id().traddr, at->qid,
+                           why);
+            at->close(why);
+        } else {
+            is_under_way = is_under_way || at->is_under_way();
+        }
+    }
+    if (is_under_way) progress_.start_after(look_interval_);
 }
 
 void TcpGroup::make_hot(Connection& connection) {

@@ -7,12 +7,14 @@
 
 #include <array>
 #include <memory>
+#include <vector>
 
 #include "env/environment.h"
 #include "memory/buffer_pool.h"
 #include "nvmf/poll_group.h"
 #include "nvmf/tcp/connection.h"
 #include "nvmf/tcp/slots.h"
+#include "reactor/timer.h"
 
 namespace weft::nvmf::tcp {
 
@@ -24,8 +26,9 @@ public:
                                                     uint32_t reserve);
     ~TcpGroup() override;
 
-    // Takes over an accepted connection. On the group's thread.
-    void adopt(std::unique_ptr<env::Stream> stream, const TransportId& listener, uint64_t uid);
+    // Takes over an accepted connection, or refuses it when there are too many. On the group's thread.
+    void adopt(std::unique_ptr<env::Stream> stream, const TransportId& listener, uint64_t uid,
+               ConnectionLimits::Place place);
 
     [[nodiscard]] Transport& transport() const override;
     uint32_t poll() override;
@@ -49,6 +52,13 @@ public:
         if (connection.stalled_link.is_linked) stalled_.remove(connection);
     }
     void add_closing(Connection& connection);
+    void forget_connecting(Connection& connection) {
+        if (connection.connecting_link.is_linked) connecting_.remove(connection);
+    }
+    // Something was begun that must come to its end.
+    void watch_progress() {
+        if (!progress_.is_running() && look_interval_ != 0) progress_.start_after(look_interval_);
+    }
 
     // Kept by its connections; the present state is filled in by transport_figures().
     TransportFigures figures;
@@ -64,6 +74,9 @@ private:
     uint32_t receive_hot();
     void flush_dirty();
     uint32_t destroy_joined();
+    void look_at_progress();
+    [[nodiscard]] Connection* to_displace(const ConnectionLimits::Place& newcomer, bool same_source);
+    bool displace(const ConnectionLimits::Place& newcomer, bool same_source);
 
     TcpTransport& transport_;
     PollGroup& group_;
@@ -76,6 +89,10 @@ private:
     IntrusiveList<Connection, &Connection::dirty_link> dirty_;
     IntrusiveList<Connection, &Connection::stalled_link> stalled_;
     IntrusiveList<Connection, &Connection::closing_link> closing_;
+    IntrusiveList<Connection, &Connection::connecting_link> connecting_;  // oldest first
+    std::vector<uint16_t> connecting_of_source_;  // while one to displace is looked for
+    const env::TimeNs look_interval_;
+    Timer progress_;
 };
 
 }  // namespace weft::nvmf::tcp

@@ -16,6 +16,7 @@ struct TcpRequest : Request {
     uint32_t received_bytes = 0;   // arrived, in order from 0
     uint32_t granted_bytes = 0;    // R2Ts that were queued cover [0, granted_bytes)
     bool r2t_sent = false;         // the last of these was handed to the socket: H2CData may come
+    uint16_t looks = 0;            // that Connection::look_at_progress() found it waiting for data
     bool is_r2t_queued = false;    // it is in the connection's send queue as an R2T
     nvme::Status refusal;          // decided while its data is still arriving; sent at the end of the PDU
 
@@ -37,6 +38,7 @@ struct TcpRequest : Request {
         received_bytes = 0;
         granted_bytes = 0;
         r2t_sent = false;
+        looks = 0;
         is_r2t_queued = false;
         refusal = {};
         has_sqhd = false;

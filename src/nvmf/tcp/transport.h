@@ -2,11 +2,13 @@
 // there and handed to poll groups in turn; a port is shared by all subsystems that listen on its address.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
 
 #include "memory/buffer_pool.h"
+#include "nvmf/tcp/limits.h"
 #include "nvmf/transport.h"
 
 namespace weft::nvmf {
@@ -26,18 +28,22 @@ public:
     Result<void> listen(const TransportId& address) override;
     void stop_listening(const TransportId& address) override;
     void set_group_count(uint32_t count) override { group_count_ = count; }
+    // Connections without a finished Connect that a poll group holds.
+    [[nodiscard]] size_t connecting_max() const { return std::max(options().max_connecting / group_count_, 1U); }
     [[nodiscard]] BufferPoolFigures pool_figures() const override {
         return {pool_->buffer_bytes(), pool_->buffer_count(), pool_->shared_free()};
     }
 
 private:
     class Port;
-    TcpTransport(Target& target, TransportOptions options, std::unique_ptr<BufferPool> pool);
+    TcpTransport(Target& target, TransportOptions options, std::unique_ptr<BufferPool> pool, uint32_t connections_max,
+                 uint64_t seed);
     void hand_over(std::unique_ptr<env::Stream> stream, const TransportId& listener);
 
     Target& target_;
     std::unique_ptr<BufferPool> pool_;
     uint32_t group_count_ = 1;
+    ConnectionLimits limits_;
     std::map<TransportId, std::unique_ptr<Port>> ports_;
 };
 

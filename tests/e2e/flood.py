@@ -1,0 +1,236 @@
+"""flood.py PORT PID METRICS_PORT WEFT NQN [--full] - storms against a running weftd, and what they cost.
+
+Each storm opens connections from several source addresses (127.0.0.2 and up), and once more all from one: sockets that
+say nothing, that send an ICReq and no more, that finish a Connect and stay, and that connect and leave at a fixed rate.
+While it lasts a known host connects again and again (weft identify). Printed for each: how far resident memory moved, the
+longest time the known host took, and how long it took until everything was given back. Fails when memory moves by 64 MiB,
+the known host takes 2 s, or something stays.
+"""
+import json
+import os
+import resource
+import select
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+
+MEMORY_MAX = 64 << 20
+HOST_SECONDS_MAX = 2.0
+
+
+class Target:
+    def __init__(self, port, pid, metrics, weft, nqn):
+        self.port, self.pid, self.metrics, self.weft, self.nqn = port, pid, metrics, weft, nqn
+
+    def resident(self):
+        with open(f"/proc/{self.pid}/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def figure(self, name):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        return sum(float(line.split()[-1]) for line in lines if line.startswith(name + "{"))
+
+    def known_host(self):
+        """Seconds until a host that is known has connected and asked."""
+        began = time.monotonic()
+        done = subprocess.run([self.weft, "identify", "-a", "127.0.0.1", "-s", str(self.port), "-n", self.nqn],
+                              capture_output=True, timeout=30)
+        return time.monotonic() - began if done.returncode == 0 else float("inf")
+
+
+ICREQ = struct.pack("<BBBBI HBBI", 0, 0, 128, 0, 128, 0, 0, 0, 0).ljust(128, b"\0")
+
+
+def connect_capsule(nqn, number):
+    """Connect of the admin queue, from a host of its own."""
+    sqe = bytearray(64)
+    sqe[0] = 0x7F
+    sqe[1] = 0x40  # SGL
+    sqe[4] = 0x01  # Connect
+    sqe[24 + 8:24 + 12] = struct.pack("<I", 1024)
+    sqe[39] = 0x01  # in-capsule data, by offset
+    sqe[40:48] = struct.pack("<HHHBB", 0, 0, 31, 0, 0)
+    sqe[48:52] = struct.pack("<I", 120_000)
+    data = bytearray(1024)
+    data[0:16] = struct.pack("<QQ", number + 1, 0xF100D)
+    data[16:18] = b"\xff\xff"
+    data[256:256 + len(nqn)] = nqn.encode()
+    host = f"nqn.2014-08.org.example:flood-{number}".encode()
+    data[512:512 + len(host)] = host
+    return struct.pack("<BBBBI", 4, 0, 72, 72, 72 + 1024) + bytes(sqe) + bytes(data)
+
+
+class Storm:
+    """Connections of one kind: how many, from how many sources, how many a second (0: as quickly as it goes)."""
+
+    def __init__(self, name, says, count, sources, rate=0, leaves=False, nqn=""):
+        self.name, self.says, self.count, self.sources = name, says, count, sources
+        self.rate, self.leaves, self.nqn = rate, leaves, nqn
+        self.open = []
+        self.answered = 0
+        self.failed = 0
+
+    def one(self, target, number):
+        peer = socket.socket()
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        peer.settimeout(5)
+        try:
+            peer.bind((f"127.0.0.{2 + number % self.sources}", 0))
+            peer.connect(("127.0.0.1", target.port))
+            if self.says != "nothing":
+                peer.sendall(ICREQ)
+            if self.says == "Connect":
+                peer.sendall(connect_capsule(self.nqn, number))
+                if self.leaves:
+                    got = b""
+                    while len(got) < 128 + 24:
+                        piece = peer.recv(4096)
+                        if not piece:
+                            break
+                        got += piece
+                    self.answered += len(got) >= 128 + 24 and got[128 + 22:128 + 24] == b"\0\0"
+        except OSError:
+            self.failed += 1
+        if self.leaves:
+            peer.close()
+        else:
+            self.open.append(peer)
+
+    def run(self, target):
+        began = time.monotonic()
+        for number in range(self.count):
+            if self.rate:
+                time.sleep(max(0, began + number / self.rate - time.monotonic()))
+            self.one(target, number)
+
+    def answers(self):
+        """Of those that stay: how many Connects were answered with success."""
+        for peer in self.open:
+            peer.setblocking(False)
+            try:
+                got = peer.recv(4096)
+                self.answered += len(got) >= 128 + 24 and got[128 + 22:128 + 24] == b"\0\0"
+            except OSError:
+                pass
+
+
+def wait_until(condition, seconds):
+    limit = time.monotonic() + seconds
+    while time.monotonic() < limit:
+        if condition():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def measure(target, storm, hold):
+    before, descriptors = target.resident(), target.descriptors()
+    peak, slowest, tries = before, 0.0, 0
+    displaced = target.figure("weft_transport_displaced_connections_total")
+    is_over = threading.Event()
+
+    def blow():
+        storm.run(target)
+        time.sleep(hold)
+        is_over.set()
+
+    def watch():
+        nonlocal peak
+        while not is_over.wait(0.02):
+            peak = max(peak, target.resident())
+
+    threads = [threading.Thread(target=blow), threading.Thread(target=watch)]
+    began = time.monotonic()
+    for thread in threads:
+        thread.start()
+    while not is_over.is_set():
+        slowest = max(slowest, target.known_host())
+        tries += 1
+        is_over.wait(0.1)
+    for thread in threads:
+        thread.join()
+    lasted = time.monotonic() - began - hold
+    displaced = target.figure("weft_transport_displaced_connections_total") - displaced
+    storm.answers()
+    for peer in storm.open:
+        peer.close()
+    ended = time.monotonic()
+    is_back = wait_until(lambda: target.descriptors() <= descriptors and
+                         target.figure("weft_transport_connections") == 0 and
+                         target.figure("weft_subsystem_controllers") == 0, 30)
+    back = time.monotonic() - ended
+    after = target.resident()
+    problems = []
+    if peak - before >= MEMORY_MAX:
+        problems.append("memory")
+    if slowest >= HOST_SECONDS_MAX:
+        problems.append("the known host")
+    if not is_back:
+        problems.append(f"left: {target.descriptors() - descriptors} descriptors, "
+                        f"{target.figure('weft_transport_connections'):.0f} connections")
+    if storm.says == "Connect" and storm.answered < storm.count * 0.99:
+        problems.append(f"only {storm.answered} Connects were answered")
+    print(f"{'not ok' if problems else 'ok'} {storm.name}: {storm.count} from {storm.sources} addresses in {lasted:.1f} s: "
+          f"memory +{(peak - before) / 2**20:.1f} MiB, afterwards {(after - before) / 2**20:+.1f} MiB; known host at most "
+          f"{slowest:.2f} s of {tries}; given back after {back:.1f} s; {displaced:.0f} displaced, {storm.failed} not "
+          f"connected{'; ' + ', '.join(problems) if problems else ''}", flush=True)
+    return not problems
+
+
+def dribbler(target):
+    """One byte of a PDU a second: closed within the time of a PDU. One that never reads: the same."""
+    slow = socket.create_connection(("127.0.0.1", target.port))
+    slow.sendall(ICREQ)
+    slow.recv(128)
+    slow.sendall(connect_capsule(target.nqn, 1))
+    slow.recv(24)
+    began = time.monotonic()
+    closed = None
+    while time.monotonic() - began < 20:
+        try:
+            slow.send(b"\4" if time.monotonic() - began < 0.5 else b"\0")
+        except OSError:
+            closed = time.monotonic() - began
+            break
+        if select.select([slow], [], [], 1.0)[0]:
+            closed = time.monotonic() - began
+            break
+    is_well = closed is not None and 7 < closed < 14
+    print(f"{'ok' if is_well else 'not ok'} a byte a second: closed after {closed} s", flush=True)
+    slow.close()
+    return is_well
+
+
+def main():
+    arguments = [word for word in sys.argv[1:] if word != "--full"]
+    is_full = "--full" in sys.argv
+    port, pid, metrics, weft, nqn = arguments
+    target = Target(int(port), int(pid), int(metrics), weft, nqn)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    count = 10_000 if is_full else 2_000
+    seconds = 20 if is_full else 3
+    print(f"# {json.dumps({'cpus': os.cpu_count(), 'kernel': os.uname().release, 'known host alone': round(target.known_host(), 3)})}")
+    well = True
+    # Once, so that what is allocated once is not counted as the storm's.
+    Storm("warm-up", "Connect", 64, 4, leaves=True, nqn=nqn).run(target)
+    for sources in (16, 1):
+        well &= measure(target, Storm("silent sockets", "nothing", count, sources), hold=2)
+        well &= measure(target, Storm("ICReqs", "ICReq", count, sources), hold=2)
+        well &= measure(target, Storm("Connects that stay", "Connect", count, sources, nqn=nqn), hold=1)
+        well &= measure(target, Storm("Connects that leave", "Connect", 1000 * seconds, sources, rate=1000, leaves=True,
+                                      nqn=nqn), hold=0)
+    if is_full:
+        well &= dribbler(target)
+    sys.exit(0 if well else 1)
+
+
+main()
