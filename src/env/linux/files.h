@@ -15,6 +15,9 @@ public:
     Result<void> remove(const std::string& path) override;
     Result<void> rename(const std::string& from, const std::string& to) override;
     Result<void> make_folder(const std::string& path) override;
+
+private:
+    static Result<std::unique_ptr<File>> open_once(const std::string& path, const OpenOptions& options);
 };
 
 }  // namespace weft::env
