@@ -351,7 +351,7 @@ void declare(CLI::App& command, Settings& settings, bool runs) {
     command.add_option("--reads", settings.plan.reads, "Percent of reads and compares")
         ->check(CLI::Range(0, 95))
         ->capture_default_str();
-    command.add_option("-t,--seconds", settings.seconds, "How long")->capture_default_str();
+    command.add_option("-t,--time", settings.seconds, "Seconds")->capture_default_str();
     command.add_option("--seed", settings.plan.seed, "Of the choice of commands")->capture_default_str();
     command.add_option("--mode", settings.mode, "What the crash will be: kill or power; with a new journal")
         ->check(CLI::IsMember({"kill", "power"}))
