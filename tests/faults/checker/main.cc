@@ -118,6 +118,8 @@ public:
         io.command.opcode = static_cast<uint8_t>(opcode);
         io.command.nsid = nsid_;
         if (count > 0) io.command.set_lba_range(lba, count);
+        // Zeroes need no room: the namespace may lie on a file system that is small on purpose.
+        if (opcode == nvme::IoOpcode::write_zeroes) io.command.cdw12 = io.command.cdw12 | nvme::io_bits::deallocate;
         if (!data.empty()) io.data = {&memory, 1};
         co_await nvme_host::Execute(*qpair_, io);
         if (io.is_success()) co_return Result<void>{};

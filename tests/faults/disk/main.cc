@@ -99,7 +99,7 @@ void read_disk(fuse_req_t request, fuse_ino_t, size_t length, off_t from, fuse_f
         fuse_reply_buf(request, nullptr, 0);
         return;
     }
-    const Bytes data = medium.read(offset, medium.next_length(std::min(length, medium.size() - offset)));
+    const Bytes data = medium.read(offset, medium.next_length(Kind::read, std::min(length, medium.size() - offset)));
     fuse_reply_buf(request, reinterpret_cast<const char*>(data.data()), data.size());
 }
 
@@ -111,7 +111,7 @@ void write_disk(fuse_req_t request, fuse_ino_t, const char* data, size_t length,
         return;
     }
     const auto offset = static_cast<size_t>(to);
-    length = disk.medium.next_length(length);
+    length = disk.medium.next_length(Kind::write, length);
     if (offset + length > disk.medium.size()) disk.medium.resize(offset + length);
     disk.medium.write(offset, std::as_bytes(std::span(data, length)), (file->flags & O_DSYNC) != 0);
     fuse_reply_write(request, length);

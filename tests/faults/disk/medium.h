@@ -38,7 +38,7 @@ public:
     int next_fault(Kind kind);
     // Every `every`-th transfer is cut to a part of it; 0: none.
     void cut_transfers(uint64_t every) { cut_every_ = every; }
-    size_t next_length(size_t length);
+    size_t next_length(Kind kind, size_t length);
     // Syncs and forced writes are acknowledged, and nothing is made durable.
     void lie(bool lies) { lies_ = lies; }
 
