@@ -49,6 +49,9 @@ struct stat attributes_of(const Disk& disk, fuse_ino_t inode) {
     return status;
 }
 
+// The kernel makes EIO of a write that was cut when it waits for several at a time.
+void set_up(void*, fuse_conn_info* connection) { connection->want &= ~unsigned{FUSE_CAP_ASYNC_DIO}; }
+
 void look_up(fuse_req_t request, fuse_ino_t parent, const char* name) {
     if (parent != FUSE_ROOT_ID || std::strcmp(name, disk_name) != 0) {
         fuse_reply_err(request, ENOENT);
@@ -99,7 +102,7 @@ void read_disk(fuse_req_t request, fuse_ino_t, size_t length, off_t from, fuse_f
         fuse_reply_buf(request, nullptr, 0);
         return;
     }
-    const Bytes data = medium.read(offset, medium.next_length(Kind::read, std::min(length, medium.size() - offset)));
+    const Bytes data = medium.read(offset, std::min(length, medium.size() - offset));
     fuse_reply_buf(request, reinterpret_cast<const char*>(data.data()), data.size());
 }
 
@@ -111,7 +114,7 @@ void write_disk(fuse_req_t request, fuse_ino_t, const char* data, size_t length,
         return;
     }
     const auto offset = static_cast<size_t>(to);
-    length = disk.medium.next_length(Kind::write, length);
+    length = disk.medium.next_length(length);
     if (offset + length > disk.medium.size()) disk.medium.resize(offset + length);
     disk.medium.write(offset, std::as_bytes(std::span(data, length)), (file->flags & O_DSYNC) != 0);
     fuse_reply_write(request, length);
@@ -156,7 +159,7 @@ std::string obey(Disk& disk, const std::string& line) {
     if (std::sscanf(line.c_str(), "%15s %llu", word, &first) < 1) return "unknown";
     const std::string verb = word;
     if (verb == "cut") {
-        disk.medium.cut_transfers(first);
+        disk.medium.cut_writes(first);
     } else if (verb == "lie") {
         disk.medium.lie(first != 0);
     } else if (verb == "slow") {
@@ -207,6 +210,7 @@ int main(int argc, char** argv) {
     }
     Disk disk{.medium = Medium(std::strtoull(argv[2], nullptr, 10))};
     fuse_lowlevel_ops operations{};
+    operations.init = set_up;
     operations.lookup = look_up;
     operations.getattr = get_attributes;
     operations.setattr = set_attributes;

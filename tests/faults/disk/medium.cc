@@ -63,11 +63,9 @@ int Medium::next_fault(Kind kind) {
     return fault.number;
 }
 
-size_t Medium::next_length(Kind kind, size_t length) {
-    if (cut_every_ == 0 || length <= sector_bytes || ++transfers_ % cut_every_ != 0) return length;
-    // Writes of a device are of whole sectors. What is read may end anywhere, as on a network file system.
+size_t Medium::next_length(size_t length) {
+    if (cut_every_ == 0 || length <= sector_bytes || ++writes_ % cut_every_ != 0) return length;
     const size_t cut = 1 + chance() % (length - 1);
-    if (kind == Kind::read && chance() % 4 == 0) return cut;
     return std::max(cut / sector_bytes, size_t{1}) * sector_bytes;
 }
 
