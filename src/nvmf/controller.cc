@@ -1,6 +1,7 @@
 #include "nvmf/controller.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/log.h"
 #include "bdev/device.h"
@@ -24,12 +25,7 @@ constexpr env::TimeNs keep_alive_grace = 500 * env::ns_per_ms;
 // NVMe-oF 1.0a fixes the activity time-out of a discovery controller that named none.
 constexpr uint32_t discovery_kato_ms = 120'000;
 
-void on_keep_alive_expired(void* context) {
-    auto& controller = *static_cast<Controller*>(context);
-    WEFT_NOTICELOG("host \"{}\" sent no Keep Alive in time, controller {} ends",
-                   log::quoted(controller.identity().hostnqn), controller.identity().cntlid);
-    controller.end("keep-alive expired");
-}
+void on_keep_alive_expired(void* context) { static_cast<Controller*>(context)->on_silence(); }
 
 }  // namespace
 
@@ -44,6 +40,18 @@ Controller::Controller(PollGroup& group, Qpair& admin, ControllerIdentity identi
     reset_features();
     if (kato_ms == 0 && is_discovery()) kato_ms = discovery_kato_ms;
     if (kato_ms != 0) (void)set_keep_alive(kato_ms);
+}
+
+// The grace begins when this is called, not when it should have been: what a host sent while the reactor did not turn
+// (a debugger, a machine that was suspended) lies in its socket, and is read before the grace is over.
+void Controller::on_silence() {
+    if (!std::exchange(is_in_grace_, true)) {
+        keep_alive_.start_after(keep_alive_grace);
+        return;
+    }
+    WEFT_NOTICELOG("host \"{}\" sent no Keep Alive in time, controller {} ends", log::quoted(identity_.hostnqn),
+                   identity_.cntlid);
+    end("keep-alive expired");
 }
 
 Controller::~Controller() { WEFT_ASSERT(async_requests_.empty() && queues_.empty() && admin_ == nullptr); }
@@ -66,7 +74,8 @@ Status Controller::set_keep_alive(uint32_t kato_ms) {
 }
 
 void Controller::start_keep_alive() {
-    if (kato_ms_ != 0 && !is_ending_) keep_alive_.start_after(kato_ms_ * env::ns_per_ms + keep_alive_grace);
+    is_in_grace_ = false;
+    if (kato_ms_ != 0 && !is_ending_) keep_alive_.start_after(kato_ms_ * env::ns_per_ms);
 }
 
 nvme::Capabilities Controller::capabilities() const {

@@ -76,6 +76,9 @@ public:
     void end(std::string_view why);
     [[nodiscard]] bool is_ending() const { return is_ending_; }
 
+    // Called by the timer: the keep-alive time is over, or the grace after it.
+    void on_silence();
+
     // For identify.cc, log_pages.cc and features.cc.
     [[nodiscard]] nvme::Configuration configuration() const { return cc_; }
     [[nodiscard]] nvme::Capabilities capabilities() const;
@@ -117,6 +120,7 @@ private:
     nvme::ControllerStatus csts_;
     uint32_t kato_ms_ = 0;
     Timer keep_alive_;
+    bool is_in_grace_ = false;
 
     struct Queue {
         PollGroup* group;
