@@ -19,6 +19,7 @@ stages (default: all but tidy, in this order):
   unit     GoogleTest programs beside the code                       preset release
   sim      the simulated target, hosts and faults                    preset release
   e2e      tests/e2e: weftd as a process, driven by weft             preset release
+  faults   tests/faults: kills, power losses, bad disks and networks  preset release
   asan     unit, sim and e2e under AddressSanitizer and UBSan
   tsan     unit and sim under ThreadSanitizer
   fuzz     every harness for ten seconds                             a case each
@@ -28,7 +29,7 @@ stages (default: all but tidy, in this order):
 A line a stage; logs in build/test-logs; the last line is `N passed, N failed, N skipped`.
 Environment: WEFT_TEST_MINUTES, a limit for the whole run (what it cuts off has failed).
 """
-DEFAULT = ["rules", "format", "unit", "sim", "e2e", "asan", "tsan", "fuzz", "vm"]
+DEFAULT = ["rules", "format", "unit", "sim", "e2e", "faults", "asan", "tsan", "fuzz", "vm"]
 QUICK = ["rules", "format", "unit", "sim", "e2e"]
 SHOWN_LINES, SHOWN_MAX = 40, 4  # of each failure, and how many failures of a stage
 HEARTBEAT = 30  # seconds between signs of life of a long stage
@@ -71,6 +72,9 @@ class Run:
             elif name == "fuzz":
                 build("fuzz")
                 steps.append(("fuzz", "fuzz", self.stages.fuzz))
+            elif name == "faults":
+                build("release")
+                steps.append(("faults", "release", self.stages.faults))
             elif name == "vm":
                 build("release")
                 steps.append(("vm", "release", self.stages.vm))

@@ -16,6 +16,7 @@ JOBS = os.cpu_count() or 2
 BUILD_LIMIT = 2400
 CTEST_LIMIT_MAX = 1200
 E2E_LIMIT = 120
+FAULTS_LIMIT = 240
 VM_LIMIT = 1800
 TIDY_LIMIT = 3000
 FUZZ_SECONDS = 10
@@ -176,6 +177,15 @@ class Stages:
             outcome = self.run(f"e2e-{script.stem}-{preset}", [script], E2E_LIMIT * SLOWER.get(preset, 1),
                                {"WEFT_BIN": str(self.top / "build" / preset / "bin"), "WEFT_PRESET": preset})
             result.add(f"{script.name} ({preset})", results.of_lines(outcome.output, outcome.status), outcome.log)
+        return result
+
+    def faults(self):
+        folder = self.top / "tests" / "faults"
+        result = Result()
+        for script in sorted(folder.glob("*_faults.py")):  # one at a time, as above
+            outcome = self.run(f"faults-{script.stem}", [sys.executable, script], FAULTS_LIMIT,
+                               {"WEFT_BIN": str(self.top / "build" / "release" / "bin"), "WEFT_PRESET": "release"})
+            result.add(script.name, results.of_lines(outcome.output, outcome.status), outcome.log)
         return result
 
     def vm(self):

@@ -147,7 +147,7 @@ def no_memory(path):
 def out_of(path, seed):
     """Data buffers and descriptors."""
     with Target(path, "buffers", cpus="0x3") as target:
-        target.export(file_bdev(make_disk(path / "disk-buffers")), transport={"num_shared_buffers": 8, "buf_cache_size": 0})
+        target.export(file_bdev(make_disk(path / "disk-buffers")), transport={"num_shared_buffers": 8})
         target.start()
         status, report, complaint = run_checker("run", target.port, "--time", 3, "--seed", seed, "--hosts", 4,
                                                 "--pause-max", 5000 * SLOWER)
