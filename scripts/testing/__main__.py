@@ -20,6 +20,7 @@ stages (default: all but tidy, in this order):
   sim      the simulated target, hosts and faults                    preset release
   e2e      tests/e2e: weftd as a process, driven by weft             preset release
   conformance  tests/conformance: bad input against a live weftd     preset release
+  faults   tests/faults: kills, power losses, bad disks and networks  preset release
   asan     unit, sim, e2e and conformance under AddressSanitizer and UBSan
   tsan     unit and sim under ThreadSanitizer
   fuzz     every harness for ten seconds                             a case each
@@ -29,7 +30,7 @@ stages (default: all but tidy, in this order):
 A line a stage; logs in build/test-logs; the last line is `N passed, N failed, N skipped`.
 Environment: WEFT_TEST_MINUTES, a limit for the whole run (what it cuts off has failed).
 """
-DEFAULT = ["rules", "format", "unit", "sim", "e2e", "conformance", "asan", "tsan", "fuzz", "vm"]
+DEFAULT = ["rules", "format", "unit", "sim", "e2e", "conformance", "faults", "asan", "tsan", "fuzz", "vm"]
 QUICK = ["rules", "format", "unit", "sim", "e2e", "conformance"]
 SHOWN_LINES, SHOWN_MAX = 40, 4  # of each failure, and how many failures of a stage
 HEARTBEAT = 30  # seconds between signs of life of a long stage
@@ -73,6 +74,9 @@ class Run:
             elif name == "fuzz":
                 build("fuzz")
                 steps.append(("fuzz", "fuzz", self.stages.fuzz))
+            elif name == "faults":
+                build("release")
+                steps.append(("faults", "release", self.stages.faults))
             elif name == "vm":
                 build("release")
                 steps.append(("vm", "release", self.stages.vm))

@@ -17,6 +17,7 @@ BUILD_LIMIT = 2400
 CTEST_LIMIT_MAX = 1200
 E2E_LIMIT = 120
 CONFORMANCE_LIMIT = 300
+FAULTS_LIMIT = 240
 VM_LIMIT = 1800
 TIDY_LIMIT = 3000
 FUZZ_SECONDS = 10
@@ -188,6 +189,15 @@ class Stages:
                            {"WEFT_BIN": str(self.top / "build" / preset / "bin")})
         result = Result()
         result.add(f"conformance ({preset})", results.of_summary(outcome.output, outcome.status), outcome.log)
+        return result
+
+    def faults(self):
+        folder = self.top / "tests" / "faults"
+        result = Result()
+        for script in sorted(folder.glob("*_faults.py")):  # one at a time, as above
+            outcome = self.run(f"faults-{script.stem}", [sys.executable, script], FAULTS_LIMIT,
+                               {"WEFT_BIN": str(self.top / "build" / "release" / "bin"), "WEFT_PRESET": "release"})
+            result.add(script.name, results.of_lines(outcome.output, outcome.status), outcome.log)
         return result
 
     def vm(self):

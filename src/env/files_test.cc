@@ -6,6 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <thread>
+
 #include "env/test_worlds.h"
 
 namespace weft::env {
@@ -52,6 +55,21 @@ TEST_P(FilesTest, LocksOutASecondUser) {
     EXPECT_EQ(code_of(files_.open(path, {.exclusive = true})), Errc::busy);
     reader->reset();
     EXPECT_TRUE(files_.open(path, {.exclusive = true}));
+}
+
+// As the kernel does with the files of a process that was killed, which go some time after it.
+TEST(LinuxFiles, ALockThatGoesInAMomentIsWaitedFor) {
+    TestWorld world(WorldKind{});
+    Files& files = world.environment().files();
+    const std::string path = world.path("file");
+    auto held = files.open(path, {.create = true, .exclusive = true});
+    ASSERT_TRUE(held);
+    std::thread holder([&held] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        held->reset();
+    });
+    EXPECT_TRUE(files.open(path, {.exclusive = true}));
+    holder.join();
 }
 
 TEST_P(FilesTest, ReplacesAFileAsAWhole) {

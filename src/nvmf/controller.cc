@@ -46,7 +46,13 @@ Controller::Controller(PollGroup& group, Qpair& admin, ControllerIdentity identi
     (void)set_keep_alive(kato_ms);
 }
 
+// The grace begins when this is called, not when it should have been: what a host sent while the reactor did not turn
+// (a debugger, a machine that was suspended) lies in its socket, and is read before the grace is over.
 void Controller::on_silence() {
+    if (!std::exchange(is_in_grace_, true)) {
+        keep_alive_.start_after(keep_alive_grace);
+        return;
+    }
     if (is_kato_ours_ && !queues_.empty() && !is_ending_) {
         spawn(look_for_commands());
         return;
@@ -101,7 +107,8 @@ Status Controller::set_keep_alive(uint32_t kato_ms) {
 
 void Controller::start_keep_alive() {
     if (mutant::on(mutant::keep_alive_without_end)) return;
-    if (kato_ms_ != 0 && !is_ending_) keep_alive_.start_after(kato_ms_ * env::ns_per_ms + keep_alive_grace);
+    is_in_grace_ = false;
+    if (kato_ms_ != 0 && !is_ending_) keep_alive_.start_after(kato_ms_ * env::ns_per_ms);
 }
 
 nvme::Capabilities Controller::capabilities() const {

@@ -72,11 +72,12 @@ public:
     void admin_closing();
     // The admin connection is gone.
     void admin_gone();
-    // The keep-alive time is over.
-    void on_silence();
     // Ends all queues; the controller is destroyed when they are gone.
     void end(std::string_view why);
     [[nodiscard]] bool is_ending() const { return is_ending_; }
+
+    // Called by the timer: the keep-alive time is over, or the grace after it.
+    void on_silence();
 
     // For identify.cc, log_pages.cc and features.cc.
     [[nodiscard]] nvme::Configuration configuration() const { return cc_; }
@@ -122,6 +123,7 @@ private:
     bool is_kato_ours_ = false;  // the host named none: then commands of its I/O queues count, too
     uint64_t commands_seen_ = 0;  // of these, when it was last looked
     Timer keep_alive_;
+    bool is_in_grace_ = false;
 
     struct Queue {
         PollGroup* group;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "base/log.h"
 #include "base/mutants.h"
@@ -41,11 +42,11 @@ bool Subsystem::is_reachable_at(const TransportId& listener) const {
 }
 
 Task<std::optional<AsyncMutex::Guard>> Subsystem::begin_change() {
-    if (!gate_.try_enter()) co_return std::nullopt;
+    if (is_stopping_ || !gate_.try_enter()) co_return std::nullopt;
     AsyncMutex::Guard guard = co_await changing_.lock();
-    const bool is_closing = gate_.is_closing();
+    const bool is_over = is_stopping_ || gate_.is_closing();
     gate_.leave();
-    if (is_closing) co_return std::nullopt;
+    if (is_over) co_return std::nullopt;
     co_return std::optional<AsyncMutex::Guard>(std::move(guard));
 }
 
@@ -74,15 +75,12 @@ Task<Result<void>> Subsystem::start() {
 }
 
 Task<Result<void>> Subsystem::stop() {
-    {
-        const auto change = co_await begin_change();
-        if (!change) co_return being_deleted(nqn());
-        state_ = SubsystemState::deactivating;  // no Connect is admitted from here on
-        co_await end_controllers("its subsystem is stopped", std::nullopt);
-    }
-    while (!namespaces_.empty()) (void)co_await remove_namespace(namespaces_.begin()->first);
-    const auto change = co_await begin_change();
-    if (!change) co_return being_deleted(nqn());
+    // Once, and nothing else from here on: a change that came between the steps would make it active again.
+    if (std::exchange(is_stopping_, true)) co_return being_deleted(nqn());
+    const auto change = co_await changing_.lock();
+    state_ = SubsystemState::deactivating;  // no Connect is admitted from here on
+    co_await end_controllers("its subsystem is stopped", std::nullopt);
+    while (!namespaces_.empty()) co_await take_namespace_away(namespaces_.begin()->first);
     for (PollGroup* group : target_.poll_groups()) {
         co_await resume_on(group->thread());
         group->remove_subsystem(identity_.id);
@@ -275,6 +273,11 @@ Task<Result<void>> Subsystem::remove_namespace(uint32_t nsid) {
     if (!namespaces_.contains(nsid)) {
         co_return fail(Errc::no_such_device, fmt::format("{} has no namespace {}", nqn(), nsid));
     }
+    co_await take_namespace_away(nsid);
+    co_return Result<void>{};
+}
+
+Task<void> Subsystem::take_namespace_away(uint32_t nsid) {
     const SubsystemState before = state_;
     co_await pause(nsid);
     co_await close_views(nsid);
@@ -283,7 +286,6 @@ Task<Result<void>> Subsystem::remove_namespace(uint32_t nsid) {
     namespaces_.erase(nsid);
     target_.config_changed(namespace_key(nqn(), nsid));
     co_await tell_namespace_changed(nsid);
-    co_return Result<void>{};
 }
 
 void Subsystem::on_device_event(uint32_t nsid, bdev::Event event) {

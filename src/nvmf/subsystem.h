@@ -111,8 +111,12 @@ private:
     std::set<std::string, std::less<>> hosts_;
     std::vector<Listener> listeners_;
     std::map<uint32_t, Namespace> namespaces_;
+    // Within a change.
+    Task<void> take_namespace_away(uint32_t nsid);
+
     AsyncMutex changing_;
     Gate gate_;
+    bool is_stopping_ = false;
 };
 
 }  // namespace weft::nvmf

@@ -461,5 +461,28 @@ TEST_F(Conformance, KeepAliveRunsOut) {
     EXPECT_TRUE(host.is_closed());
 }
 
+// A debugger, or a machine that was suspended: what the host sent meanwhile counts.
+TEST_F(Conformance, KeepAliveOutlivesATargetThatStoodStill) {
+    RawHost& host = fresh();
+    host.handshake();
+    nvme::ConnectCommand command;
+    command.sqsize = 31;
+    command.kato = 2000;
+    nvme::ConnectData data;
+    data.hostid[0] = 1;
+    nvme::fill_nqn_field(data.subnqn, Rig::nqn);
+    nvme::fill_nqn_field(data.hostnqn, "nqn.2014-08.org.nvmexpress:uuid:00000000-0000-4000-8000-000000000001");
+    expect_status(host.execute(nvme::to_command(command), bytes_of(data)), status::success);
+    // The answer arrives, and a Keep Alive is on its way, when the time to send it is long over.
+    rig.world().advance_to(rig.world().now() + 10 * env::ns_per_s);
+    rig.run_for(400 * env::ns_per_ms);
+    // CC.EN is 0: it is refused, but it is there.
+    expect_status(host.execute(admin_command(nvme::AdminOpcode::keep_alive)), status::command_sequence_error);
+    EXPECT_FALSE(host.is_closed());
+    rig.run_for(3000 * env::ns_per_ms);
+    host.send({});
+    EXPECT_TRUE(host.is_closed());
+}
+
 }  // namespace
 }  // namespace weft::test

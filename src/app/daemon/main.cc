@@ -88,4 +88,7 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace weft::app
 
-int main(int argc, char** argv) { return weft::app::run(argc, argv); }
+int main(int argc, char** argv) {
+    weft::app::end_cleanly_without_memory();
+    return weft::app::run(argc, argv);
+}

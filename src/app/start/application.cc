@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <iostream>
 #include <new>
@@ -45,7 +46,30 @@ private:
     Timer begin_;
 };
 
+namespace {
+
+[[noreturn]] void on_terminate() {
+    if (const std::exception_ptr current = std::current_exception()) {
+        try {
+            std::rethrow_exception(current);
+        } catch (const std::bad_alloc&) {
+            std::fputs("out of memory: the program ends; give it more, or let it do less\n", stderr);
+            std::_Exit(1);
+        } catch (const std::exception& error) {
+            std::fprintf(stderr, "an exception that nobody expects: %s\n", error.what());
+        } catch (...) {
+            std::fputs("an exception that nobody expects\n", stderr);
+        }
+    }
+    std::abort();
+}
+
+}  // namespace
+
+void end_cleanly_without_memory() { std::set_terminate(on_terminate); }
+
 Application::Application(ApplicationInfo info) : info_(std::move(info)), options_(info_.name, info_.text, info_.usage) {
+    end_cleanly_without_memory();
     standard_.spin = info_.spin;
 }
 

@@ -50,6 +50,10 @@ struct ApplicationInfo {
     std::string see_also;                // there, in roff
 };
 
+// From now on the program that runs out of memory where nothing can be done about it says so in a line and ends with
+// status 1, instead of by a signal. Application does it; whoever allocates before it calls it first.
+void end_cleanly_without_memory();
+
 // One in a process. Used by the thread that made it; what `main` may call is marked.
 class Application {
 public:

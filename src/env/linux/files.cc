@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <linux/fs.h>
 #include <linux/magic.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -178,7 +179,20 @@ std::unexpected<Error> fail_within(const std::string& doing, const Error& error)
 
 }  // namespace
 
+// A process that was killed keeps its files, and the locks on them, until the kernel has ended its io_uring, which it
+// does some time after the process is gone. Who starts in its place asks again, so long.
 Result<std::unique_ptr<File>> LinuxFiles::open(const std::string& path, const OpenOptions& options) {
+    constexpr int tries_max = 100;
+    constexpr int pause_ms = 10;
+    for (int tries = 1;; ++tries) {
+        auto file = open_once(path, options);
+        const bool is_busy = !file && file.error().code == Errc::busy && options.exclusive;
+        if (!is_busy || tries == tries_max) return file;
+        (void)poll(nullptr, 0, pause_ms);
+    }
+}
+
+Result<std::unique_ptr<File>> LinuxFiles::open_once(const std::string& path, const OpenOptions& options) {
     struct stat status{};
     int refused = 0;
     bool exists = false;

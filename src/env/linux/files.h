@@ -20,6 +20,7 @@ public:
     Result<void> confine(const std::vector<std::string>& folders) override;
 
 private:
+    Result<std::unique_ptr<File>> open_once(const std::string& path, const OpenOptions& options);
     // Of files that may not be made.
     Result<Descriptor> open_existing(const std::string& path, int flags, Reach reach, int& refused) const;
 
