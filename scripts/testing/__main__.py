@@ -18,6 +18,7 @@ stages (default: all but tidy, in this order):
   format   clang-format                                              1 case
   unit     GoogleTest programs beside the code                       preset release
   sim      the simulated target, hosts and faults                    preset release
+  seeds    weft-sim: seeds, their hashes, a sample of known bugs     presets release, sim
   e2e      tests/e2e: weftd as a process, driven by weft             preset release
   conformance  tests/conformance: bad input against a live weftd     preset release
   faults   tests/faults: kills, power losses, bad disks and networks  preset release
@@ -30,8 +31,8 @@ stages (default: all but tidy, in this order):
 A line a stage; logs in build/test-logs; the last line is `N passed, N failed, N skipped`.
 Environment: WEFT_TEST_MINUTES, a limit for the whole run (what it cuts off has failed).
 """
-DEFAULT = ["rules", "format", "unit", "sim", "e2e", "conformance", "faults", "asan", "tsan", "fuzz", "vm"]
-QUICK = ["rules", "format", "unit", "sim", "e2e", "conformance"]
+DEFAULT = ["rules", "format", "unit", "sim", "seeds", "e2e", "conformance", "faults", "asan", "tsan", "fuzz", "vm"]
+QUICK = ["rules", "format", "unit", "sim", "seeds", "e2e", "conformance"]
 SHOWN_LINES, SHOWN_MAX = 40, 4  # of each failure, and how many failures of a stage
 HEARTBEAT = 30  # seconds between signs of life of a long stage
 
@@ -74,6 +75,10 @@ class Run:
             elif name == "fuzz":
                 build("fuzz")
                 steps.append(("fuzz", "fuzz", self.stages.fuzz))
+            elif name == "seeds":
+                build("release")
+                build("sim")
+                steps.append(("seeds", "sim", self.stages.seeds))
             elif name == "faults":
                 build("release")
                 steps.append(("faults", "release", self.stages.faults))

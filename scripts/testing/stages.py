@@ -15,6 +15,7 @@ from results import Counts
 JOBS = os.cpu_count() or 2
 BUILD_LIMIT = 2400
 CTEST_LIMIT_MAX = 1200
+SEEDS_LIMIT = 400
 E2E_LIMIT = 120
 CONFORMANCE_LIMIT = 300
 FAULTS_LIMIT = 240
@@ -189,6 +190,13 @@ class Stages:
                            {"WEFT_BIN": str(self.top / "build" / preset / "bin")})
         result = Result()
         result.add(f"conformance ({preset})", results.of_summary(outcome.output, outcome.status), outcome.log)
+        return result
+
+    def seeds(self):
+        """weft-sim; see docs/reliability.md."""
+        outcome = self.run("seeds", [self.top / "tests" / "sim" / "seeds.py"], SEEDS_LIMIT)
+        result = Result()
+        result.add("seeds", results.of_lines(outcome.output, outcome.status), outcome.log)
         return result
 
     def faults(self):

@@ -11,7 +11,7 @@
 
 namespace weft::mutant {
 
-// Not a class: mutant::on(mutant::stale_writes) reads well enough.
+// Not a class: mutant::on(mutant::fua_ignored) reads well enough.
 enum Mutant : uint8_t {
     none,
 #define WEFT_MUTANT(name, what) name,

@@ -98,7 +98,7 @@ bool BufferCache::take_from(size_t cached_max, bool may_share, std::span<std::by
     const size_t cached = std::min(buffers.size(), cached_max);
     const size_t missing = buffers.size() - cached;
     if (missing > 0) {
-        if (!may_share) return false;
+        if (!may_share || (pool_.has_starved() && !is_starved_)) return false;
         const size_t got = pool_.take(buffers.subspan(cached));
         if (got < missing) {
             pool_.give(buffers.subspan(cached, got));
@@ -116,8 +116,10 @@ bool BufferCache::take_from(size_t cached_max, bool may_share, std::span<std::by
 void BufferCache::give(std::span<std::byte* const> buffers) {
     WEFT_ASSERT(outstanding_ >= buffers.size());
     outstanding_ -= buffers.size();
-    // The cache fills up to its reserve; a group whose requests wait keeps all, the rest goes to the others.
-    const size_t room = !has_waiters() ? reserve_ - std::min(reserve_, free_.size()) : buffers.size();
+    // The cache fills up to its reserve, the rest goes to the others. A group whose requests wait keeps all, unless
+    // another has nothing that could come back to it.
+    const bool hoards = has_waiters() && !pool_.has_starved();
+    const size_t room = hoards ? buffers.size() : reserve_ - std::min(reserve_, free_.size());
     const size_t kept = std::min(room, buffers.size());
     free_.insert(free_.end(), buffers.begin(), buffers.begin() + static_cast<ptrdiff_t>(kept));
     if (kept < buffers.size()) pool_.give(buffers.subspan(kept));
@@ -129,6 +131,7 @@ void BufferCache::wait(BufferWaiter& waiter) {
     waiter.ticket = ++tickets_;
     if (mutant::on(mutant::waiters_in_wrong_order)) return waiters_of(waiter.claim).push_front(waiter);
     waiters_of(waiter.claim).push_back(waiter);
+    look_for_starvation();
 }
 
 uint32_t BufferCache::serve(Waiters& waiters) {
@@ -148,16 +151,29 @@ uint32_t BufferCache::serve(Waiters& waiters) {
 uint32_t BufferCache::serve() {
     const uint32_t served = serve(urgent_) + serve(waiters_);
     return_surplus();
+    look_for_starvation();
     return served;
 }
 
 void BufferCache::stop_waiting(BufferWaiter& waiter) {
     waiters_of(waiter.claim).remove(waiter);
     return_surplus();
+    look_for_starvation();
 }
 
 void BufferCache::return_surplus() {
     if (has_waiters() || free_.size() <= reserve_ || mutant::on(mutant::surplus_kept)) return;
+    pool_.give(std::span<std::byte* const>(free_).subspan(reserve_));
+    free_.resize(reserve_);
+}
+
+// What such a cache holds beyond its reserve is not enough for it, and may be for another: two that keep a part each
+// would wait for ever.
+void BufferCache::look_for_starvation() {
+    const bool is_starved = has_waiters() && outstanding_ == 0;
+    if (is_starved != is_starved_) pool_.count_starved(is_starved ? 1 : -1);
+    is_starved_ = is_starved;
+    if (!is_starved || free_.size() <= reserve_) return;
     pool_.give(std::span<std::byte* const>(free_).subspan(reserve_));
     free_.resize(reserve_);
 }

@@ -9,6 +9,7 @@
 // reserve is kept for them, so that they never wait for anything but other urgent ones.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -46,10 +47,16 @@ public:
     [[nodiscard]] uint32_t buffer_count() const { return options_.buffer_count; }
     [[nodiscard]] uint32_t shared_free() const;
 
+    // Caches whose requests wait while none of their buffers is out: only shared ones can help them, and the others
+    // leave them these.
+    void count_starved(int change) { starved_.fetch_add(change, std::memory_order_relaxed); }
+    [[nodiscard]] bool has_starved() const { return starved_.load(std::memory_order_relaxed) > 0; }
+
 private:
     BufferPool(const BufferPoolOptions& options, env::Mapping memory);
     const BufferPoolOptions options_;
     env::Mapping memory_;
+    std::atomic<int> starved_{0};
     mutable std::mutex mutex_;
     std::vector<std::byte*> free_;
 };
@@ -58,11 +65,11 @@ enum class BufferClaim : uint8_t { ordinary, urgent };
 
 // A request that waits for buffers: embedded in what waits.
 struct BufferWaiter {
-    std::span<std::byte*> into;                       // filled when granted: all of it
+    std::span<std::byte*> into;  // filled when granted: all of it
     void (*granted)(BufferWaiter& waiter) = nullptr;  // called from BufferCache::serve()
-    void* context = nullptr;                          // whose waiter this is
+    void* context = nullptr;  // whose waiter this is
     BufferClaim claim = BufferClaim::ordinary;
-    uint64_t ticket = 0;                              // the cache's: in which order waiters came
+    uint64_t ticket = 0;  // the cache's: in which order waiters came
     ListLink<BufferWaiter> link;
 };
 
@@ -108,12 +115,14 @@ private:
     bool take_for(BufferClaim claim, std::span<std::byte*> buffers);
     uint32_t serve(Waiters& waiters);
     void return_surplus();
+    void look_for_starvation();
 
     BufferPool& pool_;
     const size_t reserve_;
     const size_t kept_;
     std::vector<std::byte*> free_;  // last in, first out: the hottest first
     size_t outstanding_ = 0;
+    bool is_starved_ = false;
     uint64_t tickets_ = 0;
     uint64_t last_granted_[2] = {};  // by claim
     Waiters urgent_;

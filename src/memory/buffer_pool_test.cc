@@ -231,6 +231,85 @@ TEST(BufferCache, ReturnsTheSurplusWhenTheLastWaiterHasGone) {
 }
 
 // One that is granted may give back at once and wait again: it stands at the end then.
+// Requests of one group that always wait must not keep the other's from ever getting any.
+TEST(BufferCache, AGroupWithoutAnythingIsServedBesideOneThatKeepsAll) {
+    auto pool = make_pool(4);
+    auto busy = make_cache(*pool, 0);
+    auto poor = make_cache(*pool, 0);
+    std::vector<const Request*> order;
+    std::vector<std::byte*> all(4);
+    ASSERT_TRUE(busy->take(all));
+    Request wanting(2, order);
+    poor->wait(wanting.waiter);
+    EXPECT_EQ(poor->serve(), 0U);
+    std::deque<Request> crowd;
+    for (int at = 0; at < 4; ++at) busy->wait(crowd.emplace_back(1, order).waiter);
+    for (std::byte*& one : all) {
+        busy->give({&one, 1});
+        busy->serve();
+        poor->serve();
+    }
+    ASSERT_FALSE(order.empty());
+    EXPECT_NE(std::ranges::find(order, &wanting), order.end());
+    for (Request& request : crowd) {
+        if (std::ranges::find(order, &request) == order.end()) busy->stop_waiting(request.waiter);
+    }
+    poor->give(wanting.buffers);
+    for (Request& request : crowd) {
+        if (std::ranges::find(order, &request) != order.end()) busy->give(request.buffers);
+    }
+}
+
+// Each has a part of what it needs.
+TEST(BufferCache, TwoGroupsThatWaitForMoreDoNotWaitForEachOther) {
+    auto pool = make_pool(4);
+    auto first = make_cache(*pool, 0);
+    auto second = make_cache(*pool, 0);
+    std::vector<const Request*> order;
+    std::vector<std::byte*> mine(2);
+    std::vector<std::byte*> yours(2);
+    ASSERT_TRUE(first->take(mine) && second->take(yours));
+    Request left(3, order);
+    Request right(3, order);
+    first->wait(left.waiter);
+    second->wait(right.waiter);
+    first->give(mine);
+    second->give(yours);
+    for (int turn = 0; turn < 4 && order.empty(); ++turn) first->serve(), second->serve();
+    ASSERT_EQ(order.size(), 1U);
+    (order[0] == &left ? first : second)->give(order[0] == &left ? left.buffers : right.buffers);
+    for (int turn = 0; turn < 4 && order.size() < 2; ++turn) first->serve(), second->serve();
+    ASSERT_EQ(order.size(), 2U);
+    (order[1] == &left ? first : second)->give(order[1] == &left ? left.buffers : right.buffers);
+}
+
+// What is urgent has buffers of its own, and passes those that wait for others.
+TEST(BufferCache, AnUrgentRequestHasWhatIsKept) {
+    auto pool = make_pool(3);
+    auto made = BufferCache::create(*pool, 1, 1);
+    ASSERT_TRUE(made);
+    BufferCache& cache = **made;
+    std::vector<std::byte*> ordinary(2);
+    std::vector<std::byte*> more(1);
+    std::vector<std::byte*> urgent(1);
+    EXPECT_TRUE(cache.take(ordinary));
+    EXPECT_FALSE(cache.take(more)) << "one is kept";
+    EXPECT_TRUE(cache.take(urgent, BufferClaim::urgent));
+    std::vector<const Request*> order;
+    Request waiting(1, order);
+    cache.wait(waiting.waiter);
+    Request hurried(1, order);
+    hurried.waiter.claim = BufferClaim::urgent;
+    cache.wait(hurried.waiter);
+    cache.give(urgent);
+    EXPECT_EQ(cache.serve(), 1U);
+    EXPECT_EQ(order, std::vector<const Request*>{&hurried});
+    cache.give(ordinary);
+    EXPECT_EQ(cache.serve(), 1U);
+    cache.give(waiting.buffers);
+    cache.give(hurried.buffers);
+}
+
 TEST(BufferCache, WhoIsGrantedMayUseTheCache) {
     const auto pool = make_pool(1);
     const auto cache = make_cache(*pool, 1);

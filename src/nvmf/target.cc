@@ -258,7 +258,7 @@ Task<Admission> Target::admit(std::string subnqn, HostIdentity host, TransportId
     for (;;) {
         Subsystem* subsystem = find_subsystem(subnqn);
         if (subsystem == nullptr) co_return Admission{invalid, bad_subnqn};
-        if (has_ending_controller(*subsystem, host) && !mutant::on(mutant::stale_writes)) {
+        if (has_ending_controller(*subsystem, host)) {
             // The old association's commands end before the new one begins: no stale write.
             co_await controller_end_.wait();
             continue;

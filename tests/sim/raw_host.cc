@@ -48,7 +48,7 @@ void RawHost::send(Bytes bytes) {
     for (int tries = 0; tries < 2000; ++tries) {
         rig_.run_for(env::ns_per_ms);
         pump();
-        if (rig_.world().next_event_time() == env::time_never) break;
+        if (!rig_.world().has_news_under_way()) break;
     }
 }
 

@@ -47,6 +47,15 @@ std::vector<ConnectionInfo> World::connections() const {
     return infos;
 }
 
+bool World::has_news_under_way() const {
+    for (const auto& [id, connection] : wire_.connections()) {
+        for (const Pipe& pipe : connection.pipes) {
+            if (pipe.is_delivery_due || pipe.is_ack_due) return true;
+        }
+    }
+    return false;
+}
+
 bool World::reset_connection(const env::Stream& stream) { return wire_.reset(end_of(stream).connection); }
 
 bool World::cut_after_bytes(const env::Stream& sender, uint64_t bytes, bool with_reset) {

@@ -74,6 +74,8 @@ public:
 
     // Faults of the network. By connection id or stream; false when it is gone.
     [[nodiscard]] std::vector<ConnectionInfo> connections() const;  // by age
+    // Something that was sent, or the news that it was received, has not arrived yet.
+    [[nodiscard]] bool has_news_under_way() const;
     bool reset_connection(uint64_t connection) { return wire_.reset(connection); }
     bool reset_connection(const env::Stream& stream);
     // Ends the connection when `bytes` more of what `sender` sends have arrived: with a reset of both ends, or

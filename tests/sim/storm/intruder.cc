@@ -64,6 +64,7 @@ Task<Intruder::Session> Intruder::open(bool with_digests) {
     auto stream = storm_.rig.host_environment(machine_).network().connect(storm_.rig.target_address(), {});
     if (!stream) co_return nullptr;
     auto session = std::make_unique<RawConnection>(std::move(*stream));
+    session->target_run = storm_.target_runs;
     if (!co_await session->establish(with_digests)) co_return nullptr;
     co_return session;
 }
@@ -86,10 +87,10 @@ Task<Intruder::Session> Intruder::open_admin(uint32_t kato_ms) {
     co_return session;
 }
 
-Task<Intruder::Session> Intruder::open_io(uint16_t cntlid, bool with_digests) {
+Task<Intruder::Session> Intruder::open_io(uint16_t cntlid, bool with_digests, uint16_t qid) {
     Session session = co_await open(with_digests);
     if (session == nullptr) co_return nullptr;
-    const auto connected = co_await session->connect(1, cntlid, Storm::intruder_nqn, intruder_host, intruder_number);
+    const auto connected = co_await session->connect(qid, cntlid, Storm::intruder_nqn, intruder_host, intruder_number);
     if (!succeeded(connected)) co_return nullptr;
     co_return session;
 }
@@ -108,7 +109,7 @@ void Intruder::expect_refused(const std::optional<nvme::Completion>& answer, std
 
 Task<void> Intruder::expect_end(RawConnection& session, std::string_view what) {
     // A target that lost its power tells nobody.
-    const uint64_t run = storm_.target_runs;
+    const uint64_t run = session.target_run;
     if (!co_await session.await_end(30 * env::ns_per_s) && storm_.target_runs == run && storm_.is_target_up) {
         fail_simulation(fmt::format("the connection of an intruder is left open: {}", what));
     }
@@ -127,6 +128,7 @@ Task<void> Intruder::say_nothing() {
     auto stream = storm_.rig.host_environment(machine_).network().connect(storm_.rig.target_address(), {});
     if (!stream) co_return;
     RawConnection session(std::move(*stream));
+    session.target_run = storm_.target_runs;
     if (prng_.coin() && !co_await session.establish(false)) co_return;
     co_await expect_end(session, "it said nothing");
     storm_.reached("a silent connection was closed");
@@ -139,6 +141,7 @@ Task<void> Intruder::say_nonsense() {
         auto stream = storm_.rig.host_environment(machine_).network().connect(storm_.rig.target_address(), {});
         if (!stream) co_return;
         session = std::make_unique<RawConnection>(std::move(*stream));
+        session->target_run = storm_.target_runs;
         while (!session->has_ended() && !co_await session->send(bytes_of(uint8_t{0x42}))) {
         }
     }
@@ -190,7 +193,9 @@ Task<void> Intruder::use_a_queue_twice() {
 Task<void> Intruder::let_keep_alive_run_out() {
     Session admin = co_await open_admin(1000);
     if (admin == nullptr) co_return;
+    const Session io = prng_.coin() ? co_await open_io(admin->cntlid) : nullptr;
     co_await expect_end(*admin, "it sent no Keep Alive");
+    if (io != nullptr) co_await expect_end(*io, "its controller ended, for want of Keep Alives");
     storm_.reached("a keep-alive timer ran out");
 }
 
@@ -205,6 +210,10 @@ Task<void> Intruder::ask_for_the_wrong() {
         nvme::Command command = io_command(IoOpcode::read, 0, 1);
         command.dptr = nvme::SglDescriptor::transport(block_bytes);
         Bytes data;
+        if (prng_.below(8) == 0) {
+            co_await promise_more_than_it_sends(*session);
+            continue;
+        }
         switch (prng_.below(8)) {
             case 0:
                 command.nsid = static_cast<uint32_t>(
@@ -238,6 +247,20 @@ Task<void> Intruder::ask_for_the_wrong() {
     }
 }
 
+// Four blocks in the capsule, the SGL says, and one is there.
+Task<void> Intruder::promise_more_than_it_sends(RawConnection& session) {
+    nvme::Command command = io_command(IoOpcode::write, 2, 4);
+    command.cid = session.next_cid++;
+    command.dptr = nvme::SglDescriptor::in_capsule(4 * block_bytes);
+    const std::vector<std::byte> block(block_bytes);
+    if (!co_await session.send(session.capsule(command, block))) co_return;
+    const auto answer = co_await session.receive();
+    if (!answer || answer->type != PduType::capsule_resp) co_return;
+    if (Status::from_wire(answer->as<nvme::wire::CapsuleResp>().cqe.status).is_success()) {
+        fail_simulation("a write of four blocks was done with the data of one");
+    }
+}
+
 // A write whose data is asked for by R2T, answered wrongly.
 Task<void> Intruder::break_a_transfer() {
     Session admin = co_await open_admin();
@@ -266,7 +289,10 @@ Task<void> Intruder::break_a_transfer() {
                                   .offset = 0,
                                   .length = static_cast<uint32_t>(data.size()),
                                   .is_last = true};
-    const uint64_t mistake = prng_.below(8);
+    const uint64_t mistake = prng_.below(9);
+    Session other;
+    if (mistake == 8) other = co_await open_io(admin->cntlid, false, 2);
+    if (mistake == 8 && other == nullptr) co_return;
     switch (mistake) {
         case 0:
             fields.offset = block_bytes;
@@ -284,20 +310,25 @@ Task<void> Intruder::break_a_transfer() {
             fields.offset = static_cast<uint32_t>(data.size());
             fields.length = block_bytes;
             break;
-        default:
+        case 7:
             fields.offset = 0xFFFFFE00;
             fields.length = block_bytes;
             break;
+        default: break;  // all right, but on another connection
     }
+    // So that it is not this that is wrong, too.
+    const bool is_elsewhere = fields.offset != 0 || fields.length > r2t.r2tl;
+    if (is_elsewhere && prng_.coin()) fields.is_last = false;
+    RawConnection& guilty = other != nullptr ? *other : *session;
     std::vector<std::byte> bytes(nvme::wire::encoded_size_max);
     bytes.resize(nvme::wire::encode_h2c_data(bytes, fields, session->framing));
     bytes.insert(bytes.end(), data.begin(), data.begin() + fields.length);
-    if (!co_await session->send(bytes)) co_return;
-    const auto answer = co_await session->receive();
+    if (!co_await guilty.send(bytes)) co_return;
+    const auto answer = co_await guilty.receive();
     if (answer && answer->type == PduType::capsule_resp) {
         fail_simulation(fmt::format("a broken transfer (mistake {}) was answered as if it were right", mistake));
     }
-    co_await expect_end(*session, fmt::format("its transfer was broken (mistake {})", mistake));
+    co_await expect_end(guilty, fmt::format("its transfer was broken (mistake {})", mistake));
     storm_.reached("a broken transfer ended its connection");
 }
 

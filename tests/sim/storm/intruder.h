@@ -26,7 +26,7 @@ private:
     // Its own subsystem: an admin queue, enabled, and an I/O queue of the same controller. nullptr: a trouble of the
     // storm was in the way.
     Task<Session> open_admin(uint32_t kato_ms = 120'000);
-    Task<Session> open_io(uint16_t cntlid, bool with_digests = false);
+    Task<Session> open_io(uint16_t cntlid, bool with_digests = false, uint16_t qid = 1);
 
     Task<void> say_nothing();
     Task<void> say_nonsense();
@@ -36,6 +36,7 @@ private:
     Task<void> let_keep_alive_run_out();
     Task<void> ask_for_the_wrong();
     Task<void> break_a_transfer();
+    Task<void> promise_more_than_it_sends(RawConnection& session);
     Task<void> damage_a_digest();
     Task<void> send_too_much();
     Task<void> read_and_write();

@@ -49,6 +49,7 @@ public:
 
     nvme::wire::Framing framing;
     uint16_t cntlid = 0;
+    uint64_t target_run = 0;  // Storm::target_runs when it was made
     uint16_t next_cid = 1;
 
 private:

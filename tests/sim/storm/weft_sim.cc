@@ -134,7 +134,7 @@ int hunt_mutants(const Options& options) {
         RunOptions run = options.run;
         run.mutant = mutant_of(std::string(one.name));
         run.stop_at_failure = true;
-        run.seed_seconds_max = std::min<uint32_t>(run.seed_seconds_max, 10);
+        run.seed_seconds_max = std::min<uint32_t>(run.seed_seconds_max, 30);
         const RunResult result = run_seeds(run);
         const auto found =
             std::ranges::find_if(result.outcomes, [](const Outcome& outcome) { return !outcome.failure.empty(); });
