@@ -162,7 +162,10 @@ void SimFileQueue::write_out(FileOperation& operation, SimFile& file, uint64_t l
             done += count;
         }
     }
-    core.note(is_torn ? "file_torn" : "file_write", file.node().id, operation.offset, digest);
+    if (is_torn)
+        core.note("file_torn", file.node().id, operation.offset, digest);
+    else
+        core.note("file_write", file.node().id, operation.offset, digest);
 }
 
 void SimFileQueue::clear_range(FileOperation& operation, SimFile& file) {

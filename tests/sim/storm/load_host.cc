@@ -110,12 +110,13 @@ Task<bool> LoadHost::work() {
     busy_lanes_ = lanes_.size();
     for (const auto& lane : lanes_) lane->start();
     const bool aborts = storm_.has(Part::aborts);
+    Pace pace(storm_, 20);
     while (busy_lanes_ > 0) {
         if (!aborts) {
             co_await all_idle_.wait();
             continue;
         }
-        co_await sleep_for(prng_.between(50, 3000) * env::ns_per_us);
+        co_await sleep_for(pace.rest(prng_.between(50, 3000) * env::ns_per_us));
         if (busy_lanes_ > 0 && controller_->failure() == nullptr) {
             co_await abort_something(static_cast<uint16_t>(1 + prng_.below(plan_.queues)));
         }

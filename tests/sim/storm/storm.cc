@@ -258,6 +258,16 @@ void Storm::watch_wire() {
     });
 }
 
+TimeNs Pace::rest(TimeNs liked) {
+    if (storm_.commands_done >= next_at_) {
+        factor_ = 1;
+        next_at_ = storm_.commands_done + commands_;
+        return liked;
+    }
+    factor_ = std::min<uint64_t>(factor_ * 2, 4096);
+    return std::max(liked, std::min(liked * factor_, rest_max));
+}
+
 bool Storm::may_disconnect() const {
     static constexpr Part reasons[] = {Part::resets,        Part::cuts,  Part::silences,     Part::refusals,
                                        Part::bit_flips,     Part::kills, Part::power_losses, Part::few_descriptors,

@@ -51,6 +51,22 @@ private:
     std::map<uint64_t, test::SentChecker> checkers_;  // by connection
 };
 
+// How long a troublemaker rests before it does something again: as long as it likes while hosts get on, and longer each
+// time while they do not (a silence, a target that starts), so that troubles come by the work and not by the time.
+class Pace {
+public:
+    // At least `commands` of the hosts between two troubles, or the rests grow.
+    explicit Pace(const Storm& storm, uint64_t commands) : storm_(storm), commands_(commands) {}
+    [[nodiscard]] TimeNs rest(TimeNs liked);
+
+private:
+    static constexpr TimeNs rest_max = 100 * env::ns_per_ms;
+    const Storm& storm_;
+    const uint64_t commands_;
+    uint64_t next_at_ = 0;  // of commands_done
+    uint64_t factor_ = 1;
+};
+
 struct StormResult {
     uint64_t commands = 0;
     uint64_t trace_hash = 0;
