@@ -15,33 +15,44 @@
 
 namespace weft::sim {
 
-// Bytes, first in first out.
-class ByteQueue {
+// The bytes of one direction, first in first out: those that have arrived, then those in flight. Each is copied in once
+// and out once.
+class PipeBytes {
 public:
-    [[nodiscard]] size_t size() const { return bytes_.size() - start_; }
-    [[nodiscard]] bool empty() const { return size() == 0; }
-    [[nodiscard]] MutableBytes front(size_t count) { return MutableBytes(bytes_).subspan(start_, count); }
-    void push(Bytes bytes) { bytes_.insert(bytes_.end(), bytes.begin(), bytes.end()); }
-    void pop(size_t count) {
-        WEFT_ASSERT(count <= size());
-        start_ += count;
-        // Moving the rest down is paid for by what was taken out.
-        if (start_ < bytes_.size() / 2 + 1 && start_ != bytes_.size()) return;
-        bytes_.erase(bytes_.begin(), bytes_.begin() + static_cast<ptrdiff_t>(start_));
-        start_ = 0;
+    [[nodiscard]] size_t arrived() const { return arrived_; }
+    [[nodiscard]] size_t in_flight() const { return bytes_.size() - start_ - arrived_; }
+    void send(Bytes bytes) { bytes_.insert(bytes_.end(), bytes.begin(), bytes.end()); }
+    // The first in flight.
+    [[nodiscard]] MutableBytes next(size_t count) { return MutableBytes(bytes_).subspan(start_ + arrived_, count); }
+    void arrive(size_t count) {
+        WEFT_ASSERT(count <= in_flight());
+        arrived_ += count;
     }
-    void clear() { pop(size()); }
+    void lose_in_flight() { bytes_.resize(start_ + arrived_); }
+    // As much as there is of what has arrived; returns how much.
+    size_t receive(MutableBytes into) {
+        const size_t count = std::min(into.size(), arrived_);
+        std::copy_n(bytes_.begin() + static_cast<ptrdiff_t>(start_), count, into.begin());
+        start_ += count;
+        arrived_ -= count;
+        // Moving the rest down is paid for by what was taken out.
+        if (start_ >= bytes_.size() / 2 + 1 || start_ == bytes_.size()) {
+            bytes_.erase(bytes_.begin(), bytes_.begin() + static_cast<ptrdiff_t>(start_));
+            start_ = 0;
+        }
+        return count;
+    }
 
 private:
     std::vector<std::byte> bytes_;
     size_t start_ = 0;
+    size_t arrived_ = 0;
 };
 
 struct Pipe {
     static constexpr uint64_t no_cut = std::numeric_limits<uint64_t>::max();
 
-    ByteQueue in_flight;         // sent, not arrived
-    ByteQueue arrived;           // not received
+    PipeBytes bytes;             // sent, not received
     uint64_t used_bytes = 0;     // of the window: sent and not known to the sender to be received
     uint64_t received_unacked = 0;
     uint64_t window_bytes = 0;

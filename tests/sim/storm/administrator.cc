@@ -107,7 +107,7 @@ void Administrator::start() {
 
 Task<void> Administrator::move_groups() {
     Placement& placement = storm_.rig.target_runtime().placement();
-    Pace pace(storm_, 20);
+    Pace pace(storm_, 40);
     while (!storm_.is_healing) {
         co_await sleep_for(pace.rest(prng_.between(50, 2000) * env::ns_per_us));
         const auto places = co_await placement.look();
@@ -119,7 +119,7 @@ Task<void> Administrator::move_groups() {
 }
 
 Task<void> Administrator::change() {
-    Pace pace(storm_, 40);
+    Pace pace(storm_, 60);
     while (!storm_.is_healing) {
         co_await sleep_for(pace.rest(prng_.between(200, 5000) * env::ns_per_us));
         nvmf::Subsystem* subsystem = storm_.rig.target().find_subsystem(Storm::subsystem_nqn);

@@ -41,7 +41,7 @@ void Intruder::start() {
 
 Task<void> Intruder::run() {
     co_await yield();
-    Pace pace(storm_, 60);
+    Pace pace(storm_, 100);
     while (!storm_.is_healing) {
         switch (prng_.below(12)) {
             case 0: co_await say_nothing(); break;

@@ -106,11 +106,11 @@ Task<bool> LoadHost::work() {
         }
     }
     round_ends_at_ =
-        storm_.has(Part::reconnects) && !storm_.is_healed() ? commands_ + prng_.between(10, 400) : UINT64_MAX;
+        storm_.has(Part::reconnects) && !storm_.is_healed() ? commands_ + prng_.between(20, 800) : UINT64_MAX;
     busy_lanes_ = lanes_.size();
     for (const auto& lane : lanes_) lane->start();
     const bool aborts = storm_.has(Part::aborts);
-    Pace pace(storm_, 20);
+    Pace pace(storm_, 40);
     while (busy_lanes_ > 0) {
         if (!aborts) {
             co_await all_idle_.wait();

@@ -1,6 +1,7 @@
 #include "sim/storm/storm.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
 
 #include <algorithm>
 
@@ -286,6 +287,9 @@ std::string Storm::hostnqn(size_t host) {
 const std::vector<std::string>& reached_marks() { return marks; }
 
 StormResult run_storm(const Plan& plan, const std::optional<Watched>& watched) {
+    // Seeds that follow use the memory of those before, instead of having it from the system again.
+    mallopt(M_MMAP_THRESHOLD, 64 << 20);
+    mallopt(M_TRIM_THRESHOLD, 512 << 20);
     Storm storm(plan);
     if (watched && watched->device < storm.models.size()) storm.models[watched->device]->watch(watched->sector);
     {
