@@ -99,7 +99,7 @@ Bytes SentChecker::take_host_header(Bytes bytes) {
         host_broken_ = true;
         return {};
     }
-    host_pdu_ = std::move(host_head_);
+    host_pdu_.swap(host_head_);
     host_head_.clear();
     host_left_ = common.plen - header;
     host_pdu_begins();
@@ -113,7 +113,7 @@ void SentChecker::host_pdu_begins() {
     Outstanding entry;
     entry.command = load<nvme::wire::CapsuleCmd>(host_pdu_).sqe;
     entry.number = ++host_commands_;
-    host_command_ = outstanding_.emplace(entry.command.cid.value(), entry);
+    host_command_ = outstanding_.emplace(entry.command.cid.value(), std::move(entry));
     host_has_command_ = true;
     overflowed_ = overflowed_ || (connected_ && outstanding_.size() > queue_size_);
 }

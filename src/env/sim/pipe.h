@@ -52,19 +52,19 @@ private:
 struct Pipe {
     static constexpr uint64_t no_cut = std::numeric_limits<uint64_t>::max();
 
-    PipeBytes bytes;             // sent, not received
-    uint64_t used_bytes = 0;     // of the window: sent and not known to the sender to be received
+    PipeBytes bytes;  // sent, not received
+    uint64_t used_bytes = 0;  // of the window: sent and not known to the sender to be received
     uint64_t received_unacked = 0;
     uint64_t window_bytes = 0;
-    uint64_t delivered = 0;      // bytes that ever arrived
-    uint64_t cut_at = no_cut;    // of `delivered`
+    uint64_t delivered = 0;  // bytes that ever arrived
+    uint64_t cut_at = no_cut;  // of `delivered`
     bool cut_with_reset = false;
     bool end_sent = false;
     bool end_arrived = false;
     bool is_delivery_due = false;  // an event for it exists
     bool is_ack_due = false;
-    bool wants_room = false;     // the sender was turned away: tell when there is room
-    bool is_timed = false;       // the user timeout of the sender runs
+    bool wants_room = false;  // the sender was turned away: tell when there is room
+    bool is_timed = false;  // the user timeout of the sender runs
 
     // As Linux counts it (sk_stream_is_writeable): a third of the window must be free.
     [[nodiscard]] bool has_room() const { return used_bytes * 3 <= window_bytes * 2; }
@@ -73,16 +73,16 @@ struct Pipe {
 struct End {
     Machine* machine = nullptr;
     env::Address local;
-    Source* source = nullptr;     // of the stream, once there is one
-    bool is_open = false;         // a stream or a listener's queue holds it
+    Source* source = nullptr;  // of the stream, once there is one
+    bool is_open = false;  // a stream or a listener's queue holds it
     bool is_connected = false;
-    std::optional<Errc> error;    // for good
+    std::optional<Errc> error;  // for good
     uint32_t user_timeout_ms = 0;
 };
 
 struct Connection {
     uint64_t id = 0;
-    End ends[2];    // 0 connected, 1 accepted
+    End ends[2];  // 0 connected, 1 accepted
     Pipe pipes[2];  // [side] carries what ends[side] sends
     env::Address target;  // as connect() was told
     bool is_severed = false;  // something between the machines has ended it: what is sent is answered by a reset

@@ -28,7 +28,7 @@ Parts choose_parts(Prng& prng) {
     for (size_t at = 0; at < part_count; ++at) parts[at] = prng.below(100) < share;
     const bool is_fair = prng.below(4) == 0;
     for (const Part part : {Part::hosts, Part::queues, Part::reactors, Part::digests, Part::segments, Part::clearing}) {
-        if (prng.coin()) parts[static_cast<size_t>(part)] = true;
+        if (prng.below(3) == 0) parts[static_cast<size_t>(part)] = true;
     }
     if (is_fair) {
         for (const Part part :
@@ -63,7 +63,7 @@ HostPlan choose_host(Prng& prng, const nvmf::TransportOptions& transport) {
     host.depth = static_cast<uint32_t>(prng.below(3) == 0 ? prng.between(1, 4) : prng.between(8, 40));
     host.depth = std::min<uint32_t>(host.depth, transport.max_queue_depth * 2U);  // more than fit wait in the host
     host.header_digest = prng.coin();
-    host.data_digest = prng.coin();
+    host.data_digest = prng.below(3) == 0;
     host.flow_control = prng.coin();
     // Our own host announces no alignment with digests off or on alike: 0's based dwords.
     host.data_alignment = static_cast<uint8_t>(prng.below(4) == 0 ? prng.between(0, 31) : 0);
@@ -133,7 +133,7 @@ Plan Plan::of(uint64_t seed, const Parts& left_out, std::optional<uint64_t> comm
         const std::array kinds = {DeviceKind::ram, DeviceKind::direct_file, DeviceKind::cached_file};
         DevicePlan device{.kind = kinds[prng.below(3)],
                           .block_bytes = prng.below(3) != 0 ? 512U : 4096U,
-                          .sectors = prng.between(64, 256) * 8};
+                          .sectors = prng.between(48, 160) * 8};
         if (!plan.has(Part::files)) device.kind = DeviceKind::ram;
         plan.devices.push_back(device);
     }
