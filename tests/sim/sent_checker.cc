@@ -45,6 +45,15 @@ void SentChecker::complain(const std::string& what) {
     complaint_ = fmt::format("{} (PDU {} from the target: {})", what, pdus_seen_, hex);
 }
 
+std::optional<uint16_t> SentChecker::cid_after(uint16_t choice) const {
+    std::optional<uint16_t> best;
+    for (const auto& [cid, entry] : outstanding_) {
+        const auto distance = [choice](uint16_t to) { return static_cast<uint16_t>(to - choice); };
+        if (!best || distance(cid) < distance(*best)) best = cid;
+    }
+    return best;
+}
+
 // ---- What the host sends ----
 
 uint32_t SentChecker::host_header_bytes(uint8_t type) const {

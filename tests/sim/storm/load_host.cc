@@ -132,7 +132,10 @@ Task<bool> LoadHost::work() {
 Task<void> LoadHost::abort_something(uint16_t sqid) {
     nvme::Command command;
     command.opcode = static_cast<uint8_t>(nvme::AdminOpcode::abort);
-    command.cdw10 = sqid | static_cast<uint32_t>(prng_.below(storm_.plan.transport.max_queue_depth)) << 16;
+    // Of a command that is under way, as far as the host can know, or of any.
+    const auto any = static_cast<uint16_t>(prng_.below(65536));
+    const auto known = storm_.some_cid(controller_->cntlid(), sqid, any);
+    command.cdw10 = sqid | static_cast<uint32_t>(prng_.below(8) == 0 ? any : known.value_or(any)) << 16;
     const auto answer = co_await controller_->admin(command);
     if (!answer) co_return;
     if (!nvme::Status::from_wire(answer->status).is_success()) {

@@ -276,6 +276,16 @@ bool Storm::may_disconnect() const {
     return std::ranges::any_of(reasons, [this](Part part) { return has(part); });
 }
 
+std::optional<uint16_t> Storm::some_cid(uint16_t cntlid, uint16_t qid, uint16_t choice) const {
+    // The newest connection that says so is the one that lives.
+    for (auto at = checkers_.rbegin(); at != checkers_.rend(); ++at) {
+        const test::SentChecker& checker = at->second;
+        if (checker.is_connected() && checker.qid() == qid && checker.cntlid() == cntlid)
+            return checker.cid_after(choice);
+    }
+    return std::nullopt;
+}
+
 void Storm::reached(std::string_view mark) {
     if (std::ranges::find(marks, mark) == marks.end()) marks.emplace_back(mark);
 }

@@ -31,6 +31,9 @@ struct Storm {
     // Between now and the end of the troubles.
     [[nodiscard]] bool is_healed() const { return is_healing; }
     void reached(std::string_view mark);
+    // CID of a command that is under way on the queue of a host's controller, by chance. Nothing: there is none, or
+    // nobody looks at the wire.
+    [[nodiscard]] std::optional<uint16_t> some_cid(uint16_t cntlid, uint16_t qid, uint16_t choice) const;
 
     static constexpr const char* subsystem_nqn = "nqn.2016-06.io.spdk:cnode1";
     static constexpr const char* intruder_nqn = "nqn.2016-06.io.spdk:cnode2";
@@ -39,11 +42,11 @@ struct Storm {
     const Plan plan;
     test::Rig rig;
     std::vector<std::unique_ptr<RegisterModel>> models;  // by device; the namespace id is one more
-    Value last_value = 0;          // of all writes
+    Value last_value = 0;  // of all writes
     uint64_t commands_done = 0;
-    uint64_t commands_given = 0;   // how many of plan.commands were begun
+    uint64_t commands_given = 0;  // how many of plan.commands were begun
     bool is_healing = false;
-    bool is_target_up = false;     // it was started and set up
+    bool is_target_up = false;  // it was started and set up
     uint64_t target_runs = 0;
 
 private:
