@@ -73,14 +73,18 @@ void Rig::add_seats(Runtime& runtime, bool is_target) {
 bool Rig::is_due(const Seat& seat) const {
     if (seat.frozen_until > world_.now()) return false;
     // Asked anew: a test may have started a timer from outside.
-    return !seat.is_resting || seat.reactor->next_deadline() <= world_.now() || world_.may_be_ready(seat.waiter);
+    return !seat.is_resting || world_.may_be_ready(seat.waiter) || seat.reactor->next_deadline() <= world_.now();
 }
 
 bool Rig::turn() {
-    for (size_t at = seats_.size(); at > 1; --at) std::swap(seats_[at - 1], seats_[world_.prng().below(at)]);
-    bool worked = false;
+    due_.clear();
     for (Seat& seat : seats_) {
-        if (!is_due(seat)) continue;
+        if (is_due(seat)) due_.push_back(&seat);
+    }
+    bool worked = false;
+    for (size_t left = due_.size(); left > 0; --left) {
+        if (left > 1) std::swap(due_[left - 1], due_[world_.prng().below(left)]);
+        Seat& seat = *due_[left - 1];
         if (seat.is_resting) seat.reactor->end_rest();
         seat.is_resting = false;
         if (seat.reactor->turn()) {

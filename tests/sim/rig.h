@@ -111,6 +111,7 @@ private:
     std::unique_ptr<TargetSide> side_;
     std::vector<Host> hosts_;
     std::vector<Seat> seats_;
+    std::vector<Seat*> due_;  // of turn(), which is the only one to use it
 };
 
 }  // namespace weft::test

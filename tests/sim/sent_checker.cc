@@ -45,6 +45,15 @@ void SentChecker::complain(const std::string& what) {
     complaint_ = fmt::format("{} (PDU {} from the target: {})", what, pdus_seen_, hex);
 }
 
+std::optional<uint16_t> SentChecker::cid_after(uint16_t choice) const {
+    std::optional<uint16_t> best;
+    for (const auto& [cid, entry] : outstanding_) {
+        const auto distance = [choice](uint16_t to) { return static_cast<uint16_t>(to - choice); };
+        if (!best || distance(cid) < distance(*best)) best = cid;
+    }
+    return best;
+}
+
 // ---- What the host sends ----
 
 uint32_t SentChecker::host_header_bytes(uint8_t type) const {
@@ -99,7 +108,7 @@ Bytes SentChecker::take_host_header(Bytes bytes) {
         host_broken_ = true;
         return {};
     }
-    host_pdu_ = std::move(host_head_);
+    host_pdu_.swap(host_head_);
     host_head_.clear();
     host_left_ = common.plen - header;
     host_pdu_begins();
@@ -113,7 +122,7 @@ void SentChecker::host_pdu_begins() {
     Outstanding entry;
     entry.command = load<nvme::wire::CapsuleCmd>(host_pdu_).sqe;
     entry.number = ++host_commands_;
-    host_command_ = outstanding_.emplace(entry.command.cid.value(), entry);
+    host_command_ = outstanding_.emplace(entry.command.cid.value(), std::move(entry));
     host_has_command_ = true;
     overflowed_ = overflowed_ || (connected_ && outstanding_.size() > queue_size_);
 }

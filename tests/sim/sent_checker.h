@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <functional>
 #include <list>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -58,6 +59,8 @@ public:
     // Commands that came whole, were not answered, and for which the target waits for nothing: no Asynchronous Event
     // Request, no open R2T. When all is quiet and the connection lives, there must be none.
     [[nodiscard]] size_t unanswered() const;
+    // CID of a command without an answer, the one after `choice` in a fixed order; nothing when there is none.
+    [[nodiscard]] std::optional<uint16_t> cid_after(uint16_t choice) const;
     // Open R2Ts, the oldest first: what the host may send H2CData for.
     [[nodiscard]] std::vector<OpenR2t> open_r2ts() const;
     [[nodiscard]] bool is_initialized() const { return icresp_seen_; }

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "base/crc32c.h"
 #include "env/sim/waiter.h"
 
 namespace weft::sim {
@@ -14,20 +13,30 @@ void Core::advance_to(TimeNs time) {
     now_ = time;
 }
 
-void Core::after(TimeNs delay, std::move_only_function<void()> event) {
+Core::~Core() {
+    for (const Queued& event : events_) event.slot->finish(event.slot->storage, false);
+}
+
+Core::Slot& Core::queue(TimeNs delay) {
     // Never now: an event that makes another must not keep deliver_due_events() from ending.
     const TimeNs time = now_ + std::max<TimeNs>(delay, 1);
     WEFT_ASSERT(time > now_);
-    events_.emplace(std::pair(time, events_made_++), std::move(event));
+    if (free_slots_.empty()) free_slots_.push_back(&slots_.emplace_back());
+    Slot& slot = *free_slots_.back();
+    free_slots_.pop_back();
+    events_.push_back({.time = time, .number = events_made_++, .slot = &slot});
+    std::push_heap(events_.begin(), events_.end());
+    return slot;
 }
-
-TimeNs Core::next_event_time() const { return events_.empty() ? env::time_never : events_.begin()->first.first; }
 
 size_t Core::deliver_due_events() {
     size_t count = 0;
     while (next_event_time() <= now_) {
-        auto node = events_.extract(events_.begin());
-        node.mapped()();
+        Slot& slot = *events_.front().slot;
+        std::pop_heap(events_.begin(), events_.end());
+        events_.pop_back();
+        slot.finish(slot.storage, true);
+        free_slots_.push_back(&slot);
         ++count;
     }
     return count;
@@ -40,17 +49,16 @@ TimeNs Core::sample(const Latency& latency) {
 }
 
 int Core::add_waiter(const SimWaiter& waiter) {
-    waiters_.emplace(++waiters_made_, &waiter);
-    return waiters_made_;
+    waiters_.push_back(&waiter);
+    return static_cast<int>(waiters_.size() - 1);
 }
 
-bool Core::may_be_ready(int id) const { return waiters_.at(id)->may_be_ready(); }
-
-void Core::note(std::string_view what, uint64_t first, uint64_t second, uint64_t third) {
-    for (const uint64_t number : {now_, uint64_t{crc32c(bytes_of(what))}, first, second, third}) {
-        hash_ = mix(hash_ ^ number);
-    }
-    if (is_recording_) trace_.push_back(fmt::format("{} {} {} {} {}", now_, what, first, second, third));
+void Core::note(const NoteName& what, uint64_t first, uint64_t second, uint64_t third) {
+    constexpr uint64_t odd = 0x9E3779B97F4A7C15;
+    uint64_t words = what.hash ^ now_;
+    for (const uint64_t number : {first, second, third}) words = std::rotl(words * odd, 29) ^ number;
+    hash_ = mix(hash_ ^ words);
+    if (is_recording_) trace_.push_back(fmt::format("{} {} {} {} {}", now_, what.text, first, second, third));
 }
 
 }  // namespace weft::sim

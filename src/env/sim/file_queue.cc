@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "base/crc32c.h"
+#include "env/sim/digest.h"
 #include "env/sim/files.h"
 
 namespace weft::sim {
@@ -143,12 +143,12 @@ void SimFileQueue::transfer(FileOperation& operation, SimFile& file) {
 void SimFileQueue::write_out(FileOperation& operation, SimFile& file, uint64_t length, bool is_torn) {
     Core& core = run_.machine().disk.core();
     uint64_t done = 0;
-    uint32_t digest = crc32c_seed;
+    uint64_t digest = 0;
     uint64_t sector = ~uint64_t{0};
     bool is_written = true;
     for (const iovec& piece : operation.data) {
         Bytes bytes(static_cast<const std::byte*>(piece.iov_base), std::min<uint64_t>(piece.iov_len, length - done));
-        digest = crc32c_update(digest, bytes);
+        digest = mix(digest ^ digest_of(bytes));
         while (!bytes.empty()) {
             const uint64_t at = operation.offset + done;
             const uint64_t rest_of_sector = Contents::sector_bytes - at % Contents::sector_bytes;
@@ -162,7 +162,10 @@ void SimFileQueue::write_out(FileOperation& operation, SimFile& file, uint64_t l
             done += count;
         }
     }
-    core.note(is_torn ? "file_torn" : "file_write", file.node().id, operation.offset, digest);
+    if (is_torn)
+        core.note("file_torn", file.node().id, operation.offset, digest);
+    else
+        core.note("file_write", file.node().id, operation.offset, digest);
 }
 
 void SimFileQueue::clear_range(FileOperation& operation, SimFile& file) {

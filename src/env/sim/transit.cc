@@ -1,7 +1,7 @@
 // The way between the machines: arrivals, segments, losses.
 #include <algorithm>
 
-#include "base/crc32c.h"
+#include "env/sim/digest.h"
 #include "env/sim/wire.h"
 
 namespace weft::sim {
@@ -111,14 +111,14 @@ void Wire::fail_end(Connection& connection, uint8_t side, Errc error) {
     End& end = connection.ends[side];
     if (end.error || !end.is_open) return;
     end.error = error;
-    for (Pipe& pipe : connection.pipes) pipe.in_flight.clear();
+    for (Pipe& pipe : connection.pipes) pipe.bytes.lose_in_flight();
     if (end.source != nullptr) end.source->notify(0);
 }
 
 void Wire::schedule_delivery(EndId to) {
     Pipe& pipe = get(to.connection).pipes[1 - to.side];
     const bool has_end = pipe.end_sent && !pipe.end_arrived;
-    if (pipe.is_delivery_due || (pipe.in_flight.empty() && !has_end)) return;
+    if (pipe.is_delivery_due || (pipe.bytes.in_flight() == 0 && !has_end)) return;
     pipe.is_delivery_due = true;
     travel(to, core_.sample(options_.latency), &Wire::on_delivery);
 }
@@ -129,26 +129,26 @@ void Wire::on_delivery(EndId to) {
     Pipe& pipe = connection.pipes[1 - to.side];
     pipe.is_delivery_due = false;
     if (!receiver.is_open || receiver.error || connection.is_severed) {
-        if (pipe.in_flight.empty()) return;
-        pipe.in_flight.clear();
+        if (pipe.bytes.in_flight() == 0) return;
+        pipe.bytes.lose_in_flight();
         travel(to.other(), core_.sample(options_.latency), &Wire::on_reset);
         return;
     }
     if (!receiver.is_connected) return;  // what overtook the establishing waits for it
     const bool is_network = connection.target.family != Family::unix_path;
-    if (!pipe.in_flight.empty() && is_network && core_.prng().chance(options_.reset_probability)) {
+    if (pipe.bytes.in_flight() > 0 && is_network && core_.prng().chance(options_.reset_probability)) {
         reset(to.connection);
         return;
     }
-    if (!pipe.in_flight.empty()) move_segment(connection, to.side);
+    if (pipe.bytes.in_flight() > 0) move_segment(connection, to.side);
     if (connection.is_severed || receiver.error) return;
     // FIN comes with the last bytes or by itself.
-    if (pipe.in_flight.empty() && pipe.end_sent && !pipe.end_arrived && core_.prng().coin()) {
+    if (pipe.bytes.in_flight() == 0 && pipe.end_sent && !pipe.end_arrived && core_.prng().coin()) {
         core_.note("end", to.connection, to.side);
         pipe.end_arrived = true;
         if (receiver.source != nullptr) receiver.source->notify(0);
     }
-    if (pipe.in_flight.empty() && (!pipe.end_sent || pipe.end_arrived)) return;
+    if (pipe.bytes.in_flight() == 0 && (!pipe.end_sent || pipe.end_arrived)) return;
     pipe.is_delivery_due = true;
     const bool is_late = core_.prng().below(4) == 0;
     const TimeNs gap = is_late ? core_.sample(options_.latency) : core_.prng().between(1, options_.latency.min + 1);
@@ -159,27 +159,27 @@ size_t Wire::choose_segment(size_t size) {
     if (!options_.segmentation) return size;
     constexpr size_t few_bytes = 64;
     constexpr size_t frame_bytes = 8960;
-    const uint64_t kind = core_.prng().below(16);
+    // A few of them tiny: each byte that comes by itself is a turn of its receiver.
+    const uint64_t kind = core_.prng().below(64);
     if (kind == 0) return 1;
     if (kind < 3) return core_.prng().between(1, std::min(size, few_bytes));
-    if (kind < 8) return core_.prng().between(1, std::min(size, frame_bytes));
-    if (kind < 12) return core_.prng().between(1, size);
+    if (kind < 10) return core_.prng().between(1, std::min(size, frame_bytes));
+    if (kind < 20) return core_.prng().between(1, size);
     return size;
 }
 
 void Wire::move_segment(Connection& connection, uint8_t to) {
     Pipe& pipe = connection.pipes[1 - to];
-    size_t count = choose_segment(pipe.in_flight.size());
+    size_t count = choose_segment(pipe.bytes.in_flight());
     if (pipe.cut_at != Pipe::no_cut) count = std::min<uint64_t>(count, pipe.cut_at - pipe.delivered);
-    const MutableBytes segment = pipe.in_flight.front(count);
+    const MutableBytes segment = pipe.bytes.next(count);
     const bool is_network = connection.target.family != Family::unix_path;
     if (count > 0 && is_network && core_.prng().chance(options_.flip_probability)) {
         core_.note("flip", connection.id, to);
         segment[core_.prng().below(count)] ^= static_cast<std::byte>(1U << core_.prng().below(8));
     }
-    core_.note("segment", connection.id << 1 | to, count, crc32c(segment));
-    pipe.arrived.push(segment);
-    pipe.in_flight.pop(count);
+    core_.note("segment", connection.id << 1 | to, count, digest_of(segment));
+    pipe.bytes.arrive(count);
     pipe.delivered += count;
     if (connection.ends[to].source != nullptr) connection.ends[to].source->notify(Events::readable);
     if (pipe.delivered == pipe.cut_at) cut(connection, static_cast<uint8_t>(1 - to));
@@ -225,7 +225,7 @@ void Wire::cut(Connection& connection, uint8_t sender) {
     }
     connection.is_severed = true;
     for (Pipe& pipe : connection.pipes) {
-        pipe.in_flight.clear();
+        pipe.bytes.lose_in_flight();
         pipe.end_arrived = true;
     }
     for (const End& end : connection.ends) {
@@ -247,7 +247,7 @@ void Wire::on_user_timeout(EndId sender, uint64_t delivered_then) {
     if (connection == nullptr) return;
     Pipe& pipe = connection->pipes[sender.side];
     pipe.is_timed = false;
-    if (pipe.in_flight.empty()) return;
+    if (pipe.bytes.in_flight() == 0) return;
     if (pipe.delivered == delivered_then) {
         core_.note("user_timeout", sender.connection, sender.side);
         fail_end(*connection, sender.side, Errc::timed_out);

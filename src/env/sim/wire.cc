@@ -166,7 +166,7 @@ Transfer Wire::send(EndId id, std::span<const iovec> from) {
         wanted += piece.iov_len;
         const size_t count = std::min<size_t>(piece.iov_len, room - sent);
         const Bytes taken(static_cast<const std::byte*>(piece.iov_base), count);
-        pipe.in_flight.push(taken);
+        pipe.bytes.send(taken);
         if (tap_ && count > 0) tap_(connection, id.side, taken);
         sent += count;
     }
@@ -186,10 +186,8 @@ Transfer Wire::receive(EndId id, MutableBytes into) {
     Pipe& pipe = connection.pipes[1 - id.side];
     WEFT_ASSERT(!into.empty());
     // What arrived before a reset is still given out.
-    if (!pipe.arrived.empty()) {
-        const size_t count = std::min(into.size(), pipe.arrived.size());
-        std::ranges::copy(pipe.arrived.front(count), into.begin());
-        pipe.arrived.pop(count);
+    if (pipe.bytes.arrived() > 0) {
+        const size_t count = pipe.bytes.receive(into);
         core_.note("receive", id.connection, id.side, count);
         pipe.received_unacked += count;
         if (!pipe.is_ack_due) {
@@ -217,10 +215,10 @@ void Wire::close(EndId id) {
     End& end = connection->ends[id.side];
     core_.note("close", id.connection, id.side);
     if (!end.error && end.is_connected) {
-        if (connection->pipes[1 - id.side].arrived.empty()) {
+        if (connection->pipes[1 - id.side].bytes.arrived() == 0) {
             shutdown_send(id);
         } else {
-            connection->pipes[id.side].in_flight.clear();
+            connection->pipes[id.side].bytes.lose_in_flight();
             travel(id.other(), core_.sample(options_.latency), &Wire::on_reset);
         }
     }
@@ -242,7 +240,7 @@ uint32_t Wire::poll(EndId id) {
     if (end.error) return Events::readable | Events::writable | Events::hung_up;
     if (!end.is_connected) return 0;
     uint32_t events = 0;
-    if (!in.arrived.empty() || in.end_arrived) events |= Events::readable;
+    if (in.bytes.arrived() > 0 || in.end_arrived) events |= Events::readable;
     if (out.end_sent || out.has_room()) {
         events |= Events::writable;
     } else {
@@ -260,7 +258,7 @@ void Wire::crash(const Machine& machine) {
             if (end.machine != &machine || !end.is_open) continue;
             end.is_open = false;
             end.source = nullptr;
-            connection.pipes[side].in_flight.clear();
+            connection.pipes[side].bytes.lose_in_flight();
             over.push_back(id);
         }
     }

@@ -23,6 +23,7 @@
 
 #include "env/environment.h"
 #include "env/sim/options.h"
+#include "env/sim/waiter.h"
 #include "env/sim/wire.h"
 
 namespace weft::sim {
@@ -58,7 +59,7 @@ public:
     // Runs `action` in `delay`, between two turns of whatever runs in the world.
     void after(TimeNs delay, std::move_only_function<void()> action) { core_.after(delay, std::move(action)); }
     // A reactor that rests with this descriptor (Reactor::Rest) is to be run.
-    [[nodiscard]] bool may_be_ready(int descriptor) const { return core_.may_be_ready(descriptor); }
+    [[nodiscard]] bool may_be_ready(int descriptor) const { return core_.waiter(descriptor).may_be_ready(); }
     // Runs the events that are due; returns how many.
     size_t deliver_due_events() { return core_.deliver_due_events(); }
     // Advances to the next event and delivers; false if there is none.
@@ -103,7 +104,7 @@ public:
 
     // A running hash of all events; what was noted, as text, when record_trace() is on.
     [[nodiscard]] uint64_t trace_hash() const { return core_.trace_hash(); }
-    void note(std::string_view what, uint64_t first = 0, uint64_t second = 0, uint64_t third = 0) {
+    void note(const NoteName& what, uint64_t first = 0, uint64_t second = 0, uint64_t third = 0) {
         core_.note(what, first, second, third);
     }
     void record_trace(bool on) { core_.record_trace(on); }

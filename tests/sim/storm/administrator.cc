@@ -107,8 +107,9 @@ void Administrator::start() {
 
 Task<void> Administrator::move_groups() {
     Placement& placement = storm_.rig.target_runtime().placement();
+    Pace pace(storm_, 40);
     while (!storm_.is_healing) {
-        co_await sleep_for(prng_.between(50, 2000) * env::ns_per_us);
+        co_await sleep_for(pace.rest(prng_.between(50, 2000) * env::ns_per_us));
         const auto places = co_await placement.look();
         if (places.empty()) continue;
         const auto& place = places[prng_.below(places.size())];
@@ -118,8 +119,9 @@ Task<void> Administrator::move_groups() {
 }
 
 Task<void> Administrator::change() {
+    Pace pace(storm_, 60);
     while (!storm_.is_healing) {
-        co_await sleep_for(prng_.between(200, 5000) * env::ns_per_us);
+        co_await sleep_for(pace.rest(prng_.between(200, 5000) * env::ns_per_us));
         nvmf::Subsystem* subsystem = storm_.rig.target().find_subsystem(Storm::subsystem_nqn);
         switch (prng_.below(8)) {
             case 0:

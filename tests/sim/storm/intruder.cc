@@ -41,6 +41,7 @@ void Intruder::start() {
 
 Task<void> Intruder::run() {
     co_await yield();
+    Pace pace(storm_, 100);
     while (!storm_.is_healing) {
         switch (prng_.below(12)) {
             case 0: co_await say_nothing(); break;
@@ -55,7 +56,7 @@ Task<void> Intruder::run() {
             case 9: co_await read_and_write(); break;
             default: co_await break_a_transfer(); break;
         }
-        co_await sleep_for(prng_.between(10, 2000) * env::ns_per_us);
+        co_await sleep_for(pace.rest(prng_.between(10, 2000) * env::ns_per_us));
     }
     is_finished_ = true;
 }

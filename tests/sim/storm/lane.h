@@ -33,6 +33,8 @@ private:
     [[nodiscard]] SectorRange choose_range(uint64_t sectors_max);
     void prepare(Kind kind);
     void prepare_deallocate();
+    // The buffer for so many bytes, with whatever is left in it.
+    MutableBytes take_buffer(size_t bytes);
     void done();
     void succeeded();
     void failed(nvme::Status status);
@@ -49,7 +51,8 @@ private:
     const Events events_;
     nvme_host::Io io_;
     iovec piece_{};
-    std::vector<std::byte> data_;
+    std::vector<std::byte> buffer_;
+    MutableBytes data_;  // the command's, in the buffer
     Kind kind_ = Kind::read;
     size_t device_ = 0;
     SectorRange range_;

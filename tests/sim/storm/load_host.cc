@@ -106,16 +106,17 @@ Task<bool> LoadHost::work() {
         }
     }
     round_ends_at_ =
-        storm_.has(Part::reconnects) && !storm_.is_healed() ? commands_ + prng_.between(10, 400) : UINT64_MAX;
+        storm_.has(Part::reconnects) && !storm_.is_healed() ? commands_ + prng_.between(20, 800) : UINT64_MAX;
     busy_lanes_ = lanes_.size();
     for (const auto& lane : lanes_) lane->start();
     const bool aborts = storm_.has(Part::aborts);
+    Pace pace(storm_, 40);
     while (busy_lanes_ > 0) {
         if (!aborts) {
             co_await all_idle_.wait();
             continue;
         }
-        co_await sleep_for(prng_.between(50, 3000) * env::ns_per_us);
+        co_await sleep_for(pace.rest(prng_.between(50, 3000) * env::ns_per_us));
         if (busy_lanes_ > 0 && controller_->failure() == nullptr) {
             co_await abort_something(static_cast<uint16_t>(1 + prng_.below(plan_.queues)));
         }
@@ -131,7 +132,10 @@ Task<bool> LoadHost::work() {
 Task<void> LoadHost::abort_something(uint16_t sqid) {
     nvme::Command command;
     command.opcode = static_cast<uint8_t>(nvme::AdminOpcode::abort);
-    command.cdw10 = sqid | static_cast<uint32_t>(prng_.below(storm_.plan.transport.max_queue_depth)) << 16;
+    // Of a command that is under way, as far as the host can know, or of any.
+    const auto any = static_cast<uint16_t>(prng_.below(65536));
+    const auto known = storm_.some_cid(controller_->cntlid(), sqid, any);
+    command.cdw10 = sqid | static_cast<uint32_t>(prng_.below(8) == 0 ? any : known.value_or(any)) << 16;
     const auto answer = co_await controller_->admin(command);
     if (!answer) co_return;
     if (!nvme::Status::from_wire(answer->status).is_success()) {

@@ -19,15 +19,16 @@ constexpr auto part_names = std::to_array<std::string_view>(
      "reconnects",      "clearing",       "compares",     "intruders",       "administrator"});
 
 using Parts = std::bitset<part_count>;
+constexpr uint32_t commands_at_once_max = 120;  // of all queues together
 
 // One seed in four has a fair day; the others have some of all troubles.
 Parts choose_parts(Prng& prng) {
     Parts parts;
-    const uint64_t share = std::array<uint64_t, 4>{15, 30, 50, 70}[prng.below(4)];
+    const uint64_t share = std::array<uint64_t, 4>{10, 20, 40, 65}[prng.below(4)];
     for (size_t at = 0; at < part_count; ++at) parts[at] = prng.below(100) < share;
     const bool is_fair = prng.below(4) == 0;
     for (const Part part : {Part::hosts, Part::queues, Part::reactors, Part::digests, Part::segments, Part::clearing}) {
-        if (prng.coin()) parts[static_cast<size_t>(part)] = true;
+        if (prng.below(3) == 0) parts[static_cast<size_t>(part)] = true;
     }
     if (is_fair) {
         for (const Part part :
@@ -59,10 +60,10 @@ nvmf::TransportOptions choose_transport(Prng& prng, bool few_buffers) {
 HostPlan choose_host(Prng& prng, const nvmf::TransportOptions& transport) {
     HostPlan host;
     host.queues = static_cast<uint32_t>(prng.between(2, 4));
-    host.depth = static_cast<uint32_t>(prng.coin() ? prng.between(1, 4) : prng.between(8, 40));
+    host.depth = static_cast<uint32_t>(prng.below(3) == 0 ? prng.between(1, 4) : prng.between(8, 40));
     host.depth = std::min<uint32_t>(host.depth, transport.max_queue_depth * 2U);  // more than fit wait in the host
     host.header_digest = prng.coin();
-    host.data_digest = prng.coin();
+    host.data_digest = prng.below(3) == 0;
     host.flow_control = prng.coin();
     // Our own host announces no alignment with digests off or on alike: 0's based dwords.
     host.data_alignment = static_cast<uint8_t>(prng.below(4) == 0 ? prng.between(0, 31) : 0);
@@ -84,7 +85,7 @@ void choose_network(Prng& prng, Plan& plan) {
     network.latency = {.min = 5 * env::ns_per_us, .max = 40 * env::ns_per_us};
     const TimeNs slow = prng.between(1, 30) * env::ns_per_ms;
     if (plan.has(Part::slow_network)) network.latency.slow_probability = 0.01, network.latency.slow_max = slow;
-    network.window_bytes_min = plan.has(Part::narrow_windows) ? 2048 : 65536;
+    network.window_bytes_min = plan.has(Part::narrow_windows) ? 4096 : 65536;
     network.window_bytes_max = plan.has(Part::narrow_windows) ? 16384 : 262144;
     if (plan.has(Part::refusals)) network.refuse_probability = 0.2;
     if (plan.has(Part::bit_flips)) network.flip_probability = 0.002;
@@ -131,8 +132,8 @@ Plan Plan::of(uint64_t seed, const Parts& left_out, std::optional<uint64_t> comm
     for (uint64_t at = 0; at < devices; ++at) {
         const std::array kinds = {DeviceKind::ram, DeviceKind::direct_file, DeviceKind::cached_file};
         DevicePlan device{.kind = kinds[prng.below(3)],
-                          .block_bytes = prng.coin() ? 512U : 4096U,
-                          .sectors = prng.between(64, 256) * 8};
+                          .block_bytes = prng.below(3) != 0 ? 512U : 4096U,
+                          .sectors = prng.between(48, 160) * 8};
         if (!plan.has(Part::files)) device.kind = DeviceKind::ram;
         plan.devices.push_back(device);
     }
@@ -144,6 +145,10 @@ Plan Plan::of(uint64_t seed, const Parts& left_out, std::optional<uint64_t> comm
         if (plan.has(Part::bit_flips)) host.header_digest = host.data_digest = true;
         if (at == 0 || plan.has(Part::hosts)) plan.hosts.push_back(host);
     }
+    // Many more than there are sectors to work on would only wait for each other.
+    uint32_t queues = 0;
+    for (const HostPlan& host : plan.hosts) queues += host.queues;
+    for (HostPlan& host : plan.hosts) host.depth = std::min(host.depth, std::max(4U, commands_at_once_max / queues));
     choose_network(prng, plan);
     choose_disk(prng, plan);
     for (const auto& [part, kind] : {std::pair{Part::resets, Incident::Kind::reset},

@@ -1,6 +1,7 @@
 #include "sim/storm/storm.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
 
 #include <algorithm>
 
@@ -258,11 +259,31 @@ void Storm::watch_wire() {
     });
 }
 
+TimeNs Pace::rest(TimeNs liked) {
+    if (storm_.commands_done >= next_at_) {
+        factor_ = 1;
+        next_at_ = storm_.commands_done + commands_;
+        return liked;
+    }
+    factor_ = std::min<uint64_t>(factor_ * 2, 4096);
+    return std::max(liked, std::min(liked * factor_, rest_max));
+}
+
 bool Storm::may_disconnect() const {
     static constexpr Part reasons[] = {Part::resets,        Part::cuts,  Part::silences,     Part::refusals,
                                        Part::bit_flips,     Part::kills, Part::power_losses, Part::few_descriptors,
                                        Part::administrator, Part::stalls};
     return std::ranges::any_of(reasons, [this](Part part) { return has(part); });
+}
+
+std::optional<uint16_t> Storm::some_cid(uint16_t cntlid, uint16_t qid, uint16_t choice) const {
+    // The newest connection that says so is the one that lives.
+    for (auto at = checkers_.rbegin(); at != checkers_.rend(); ++at) {
+        const test::SentChecker& checker = at->second;
+        if (checker.is_connected() && checker.qid() == qid && checker.cntlid() == cntlid)
+            return checker.cid_after(choice);
+    }
+    return std::nullopt;
 }
 
 void Storm::reached(std::string_view mark) {
@@ -276,6 +297,9 @@ std::string Storm::hostnqn(size_t host) {
 const std::vector<std::string>& reached_marks() { return marks; }
 
 StormResult run_storm(const Plan& plan, const std::optional<Watched>& watched) {
+    // Seeds that follow use the memory of those before, instead of having it from the system again.
+    mallopt(M_MMAP_THRESHOLD, 64 << 20);
+    mallopt(M_TRIM_THRESHOLD, 512 << 20);
     Storm storm(plan);
     if (watched && watched->device < storm.models.size()) storm.models[watched->device]->watch(watched->sector);
     {

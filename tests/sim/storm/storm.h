@@ -31,6 +31,9 @@ struct Storm {
     // Between now and the end of the troubles.
     [[nodiscard]] bool is_healed() const { return is_healing; }
     void reached(std::string_view mark);
+    // CID of a command that is under way on the queue of a host's controller, by chance. Nothing: there is none, or
+    // nobody looks at the wire.
+    [[nodiscard]] std::optional<uint16_t> some_cid(uint16_t cntlid, uint16_t qid, uint16_t choice) const;
 
     static constexpr const char* subsystem_nqn = "nqn.2016-06.io.spdk:cnode1";
     static constexpr const char* intruder_nqn = "nqn.2016-06.io.spdk:cnode2";
@@ -39,16 +42,32 @@ struct Storm {
     const Plan plan;
     test::Rig rig;
     std::vector<std::unique_ptr<RegisterModel>> models;  // by device; the namespace id is one more
-    Value last_value = 0;          // of all writes
+    Value last_value = 0;  // of all writes
     uint64_t commands_done = 0;
-    uint64_t commands_given = 0;   // how many of plan.commands were begun
+    uint64_t commands_given = 0;  // how many of plan.commands were begun
     bool is_healing = false;
-    bool is_target_up = false;     // it was started and set up
+    bool is_target_up = false;  // it was started and set up
     uint64_t target_runs = 0;
 
 private:
     void watch_wire();
     std::map<uint64_t, test::SentChecker> checkers_;  // by connection
+};
+
+// How long a troublemaker rests before it does something again: as long as it likes while hosts get on, and longer each
+// time while they do not (a silence, a target that starts), so that troubles come by the work and not by the time.
+class Pace {
+public:
+    // At least `commands` of the hosts between two troubles, or the rests grow.
+    explicit Pace(const Storm& storm, uint64_t commands) : storm_(storm), commands_(commands) {}
+    [[nodiscard]] TimeNs rest(TimeNs liked);
+
+private:
+    static constexpr TimeNs rest_max = 100 * env::ns_per_ms;
+    const Storm& storm_;
+    const uint64_t commands_;
+    uint64_t next_at_ = 0;  // of commands_done
+    uint64_t factor_ = 1;
 };
 
 struct StormResult {
