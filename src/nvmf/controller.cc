@@ -228,8 +228,7 @@ Status Controller::attach_queue(uint16_t qid, PollGroup& queue_group, uint64_t q
 
 void Controller::detach_queue(uint16_t qid, uint64_t qpair_uid) {
     const auto found = queues_.find(qid);
-    if (found == queues_.end()) return;
-    if (found->second.qpair_uid != qpair_uid && !mutant::on(mutant::queue_detached_by_number)) return;
+    if (found == queues_.end() || found->second.qpair_uid != qpair_uid) return;
     queues_.erase(found);
     queue_gone_.wake_all();
 }

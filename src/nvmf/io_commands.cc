@@ -265,7 +265,8 @@ void execute_io(Request& request) {
     request.qpair->group().thread().reactor().note_io();
     const nvme::Command& command = request.command;
     const IoOpcode opcode = command.io_opcode();
-    NamespaceView* ns = request.qpair->subsystem->find(command.nsid);
+    const uint32_t less = mutant::on(mutant::nsid_off_by_one) && command.nsid > 1 ? 1 : 0;
+    NamespaceView* ns = request.qpair->subsystem->find(command.nsid - less);
     if (ns == nullptr) return finish(request, status::invalid_namespace_or_format.with_dnr());
     if (ns->is_paused && !mutant::on(mutant::pause_ignored)) return hold(request);
     if (request.is_aborted) return finish(request, status::aborted_by_request);

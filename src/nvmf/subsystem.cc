@@ -136,9 +136,10 @@ Task<void> Subsystem::resume(uint32_t nsid) {
         SubsystemView& view = *group->subsystem(identity_.id);
         view.is_admin_paused = false;
         if (NamespaceView* ns = view.find(nsid)) ns->is_paused = false;
-        const size_t forgotten = mutant::on(mutant::held_command_forgotten) && view.held.size() > 1 ? 1 : 0;
-        for (size_t left = view.held.size() - forgotten; left > 0; --left) {
+        if (mutant::on(mutant::held_command_forgotten)) (void)view.held.pop_front();
+        for (size_t left = view.held.size(); left > 0; --left) {
             Request* request = view.held.pop_front();
+            if (request == nullptr) break;  // one that was resumed, an Abort, has taken others out
             request->qpair->resume(*request);
         }
     }

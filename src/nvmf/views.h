@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "base/intrusive_list.h"
-#include "base/mutants.h"
 #include "base/uuid.h"
 #include "bdev/device.h"
 #include "nvmf/figures.h"
@@ -62,7 +61,6 @@ struct SubsystemView {
 
     // nullptr when the namespace is not there.
     [[nodiscard]] NamespaceView* find(uint32_t nsid) const {
-        if (mutant::on(mutant::nsid_off_by_one) && nsid > 1) --nsid;
         return nsid - 1 < namespaces.size() ? namespaces[nsid - 1].get() : nullptr;
     }
 

@@ -275,10 +275,11 @@ protected:
 
 TEST_F(MallocMemoryTest, IsWhatMachineAndContainerHaveLeft) {
     constexpr uint64_t mebibyte = uint64_t{1} << 20;
-    say("/proc/meminfo", "MemTotal:       9999 kB\nMemAvailable:   4096 kB\n");
+    // 64 MiB of it are left alone.
+    say("/proc/meminfo", "MemTotal:       99999 kB\nMemAvailable:   69632 kB\n");
     EXPECT_TRUE(fits(4 * mebibyte));
     EXPECT_FALSE(fits(4 * mebibyte + 512));
-    say("/sys/fs/cgroup/memory.max", "3145728\n");
+    say("/sys/fs/cgroup/memory.max", "70254592\n");
     say("/sys/fs/cgroup/memory.current", "2097152\n");
     EXPECT_TRUE(fits(mebibyte));
     EXPECT_FALSE(fits(2 * mebibyte));

@@ -52,7 +52,7 @@ public:
     [[nodiscard]] const std::map<uint64_t, Connection>& connections() const { return connections_; }
 
     // Told all that is sent, when it is: on which connection, by which end, and as much of `from` as the wire takes.
-    using Tap = std::function<void(const Connection& connection, uint8_t side, Bytes piece)>;
+    using Tap = std::move_only_function<void(const Connection& connection, uint8_t side, Bytes piece)>;
     void set_tap(Tap tap) { tap_ = std::move(tap); }
 
     // Faults. False when there is no such connection.

@@ -98,7 +98,7 @@ uint32_t Connection::unstall() {
     stall_ = Stall::none;
     if (lacks_slot) begin_command(backlog);
     if (!is_stalled() && !mutant::on(mutant::backlog_dropped)) process(backlog);
-    if (!is_stalled() && !mutant::on(mutant::stall_forgets_socket)) group_.make_hot(*this);
+    if (!is_stalled()) group_.make_hot(*this);
     return 1;
 }
 

@@ -4,7 +4,6 @@
 
 #include "base/assert.h"
 #include "base/log.h"
-#include "base/mutants.h"
 #include "nvmf/connect.h"
 #include "nvmf/log_flags.h"
 #include "nvmf/tcp/transport.h"
@@ -160,7 +159,6 @@ uint32_t TcpGroup::poll() {
 
 bool TcpGroup::has_work() const {
     // Another group may give back what ours waits for, without telling.
-    if (mutant::on(mutant::sleeps_with_work)) return false;
     if (!dirty_.empty() || buffers_->has_waiters()) return true;
     for (Connection* at = closing_.front(); at != nullptr; at = decltype(closing_)::next(*at)) {
         if (at->is_joined()) return true;

@@ -325,7 +325,11 @@ Task<void> Intruder::break_a_transfer() {
     bytes.resize(nvme::wire::encode_h2c_data(bytes, fields, session->framing));
     bytes.insert(bytes.end(), data.begin(), data.begin() + fields.length);
     if (!co_await guilty.send(bytes)) co_return;
-    const auto answer = co_await guilty.receive();
+    const auto answer = co_await guilty.receive(5 * env::ns_per_s);
+    const bool is_same_target = storm_.is_target_up && guilty.target_run == storm_.target_runs;
+    if (!answer && !guilty.has_ended() && is_same_target) {
+        fail_simulation(fmt::format("a broken transfer (mistake {}) has no answer", mistake));
+    }
     if (answer && answer->type == PduType::capsule_resp) {
         fail_simulation(fmt::format("a broken transfer (mistake {}) was answered as if it were right", mistake));
     }

@@ -18,6 +18,13 @@ namespace {
 constexpr uint64_t never_written = 0xBADDBADDBADDBADD;  // no stamp begins so
 }
 
+namespace {
+
+// A wake-up that is lost shows as a delay, since something else wakes a reactor in the end.
+constexpr env::TimeNs prompt_time = 500 * env::ns_per_ms;
+
+}  // namespace
+
 Lane::Lane(Storm& storm, Prng& prng, size_t host, nvme_host::Qpair& qpair, Events events)
     : storm_(storm), prng_(prng), host_(host), qpair_(qpair), events_(std::move(events)) {
     io_.context = this;
@@ -39,6 +46,7 @@ void Lane::next() {
     is_busy_ = qpair_.failure() == nullptr && events_.take_command();
     if (!is_busy_) return events_.idle();
     choose();
+    sent_at_ = storm_.rig.world().now();
     qpair_.submit(io_);
 }
 
@@ -56,7 +64,8 @@ SectorRange Lane::choose_range(uint64_t sectors_max) {
     // Moving data is what most of the time would go to: of 100 commands 85 are short, 14 are up to 8 KiB, one is of any
     // length.
     const uint64_t some = std::clamp<uint64_t>(16 / unit, 1, most);
-    const uint64_t kind = prng_.below(100);
+    // Few buffers are of no consequence while commands need few.
+    const uint64_t kind = std::min<uint64_t>(prng_.below(100) + (storm_.has(Part::few_buffers) ? 25 : 0), 99);
     const uint64_t count = kind < 70   ? 1
                            : kind < 85 ? prng_.between(1, std::min<uint64_t>(most, 2))
                            : kind < 99 ? prng_.between(1, some)
@@ -181,6 +190,10 @@ void Lane::prepare_deallocate() {
 
 void Lane::done() {
     ++storm_.commands_done;
+    const env::TimeNs took = storm_.rig.world().now() - sent_at_;
+    if (took > prompt_time && storm_.is_prompt() && !io_.is_status_local) {
+        fail(fmt::format("it took {} ms, and nothing was in its way", took / env::ns_per_ms));
+    }
     const Status outcome = io_.status();
     if (outcome.is_success()) {
         succeeded();

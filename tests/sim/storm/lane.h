@@ -57,6 +57,7 @@ private:
     size_t device_ = 0;
     SectorRange range_;
     RegisterModel::Tick began_ = 0;
+    env::TimeNs sent_at_ = 0;
     Value value_ = 0;
     bool is_forced_ = false;
     bool is_busy_ = false;

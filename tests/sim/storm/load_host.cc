@@ -160,6 +160,8 @@ Task<void> LoadHost::verify_all() {
     if (!qpair) {
         fail_simulation("the last reading: " + qpair.error().message);
     } else {
+        // Long enough for the controller to end if Keep Alives did not keep it.
+        co_await sleep_for(12 * env::ns_per_s);
         for (size_t device = 0; device < storm_.models.size(); ++device) {
             RegisterModel& model = *storm_.models[device];
             const uint64_t step = storm_.plan.transport.max_io_size / sector_bytes;

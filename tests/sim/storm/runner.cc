@@ -101,12 +101,16 @@ Child start_child(const RunOptions& options, uint64_t first, uint64_t count) {
 
 // The first lines of what it printed say what was wrong.
 std::string errors_of(const Child& child) {
-    std::string text(2000, '\0');
+    std::string text(20000, '\0');
     const ssize_t got = pread(child.errors, text.data(), text.size(), 0);
     text.resize(got > 0 ? static_cast<size_t>(got) : 0);
     std::istringstream lines(text);
     std::string line;
     std::string kept;
+    for (const std::string_view sign : {"broken invariant", "ERROR: AddressSanitizer", "runtime error"}) {
+        const size_t at = text.find(sign);
+        if (at != std::string::npos) return text.substr(at, text.find('\n', at) - at);
+    }
     while (std::getline(lines, line) && kept.size() < 600) {
         if (line.find_first_not_of("= ") == std::string::npos) continue;
         kept += (kept.empty() ? "" : " | ") + line;

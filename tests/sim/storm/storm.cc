@@ -286,6 +286,12 @@ std::optional<uint16_t> Storm::some_cid(uint16_t cntlid, uint16_t qid, uint16_t 
     return std::nullopt;
 }
 
+bool Storm::is_prompt() const {
+    static constexpr Part delays[] = {Part::slow_network, Part::narrow_windows, Part::slow_disks, Part::silences,
+                                      Part::stalls,       Part::resets,         Part::cuts,       Part::administrator};
+    return std::ranges::none_of(delays, [this](Part part) { return has(part); });
+}
+
 void Storm::reached(std::string_view mark) {
     if (std::ranges::find(marks, mark) == marks.end()) marks.emplace_back(mark);
 }

@@ -28,6 +28,8 @@ struct Storm {
     [[nodiscard]] bool has(Part part) const { return plan.has(part); }
     // A connection of a host that does nothing wrong may end, or not come about.
     [[nodiscard]] bool may_disconnect() const;
+    // Nothing in this storm holds a command up for long.
+    [[nodiscard]] bool is_prompt() const;
     // Between now and the end of the troubles.
     [[nodiscard]] bool is_healed() const { return is_healing; }
     void reached(std::string_view mark);
