@@ -18,7 +18,7 @@ stages (default: all but tidy, in this order):
   format   clang-format                                              1 case
   unit     GoogleTest programs beside the code                       preset release
   sim      the simulated target, hosts and faults                    preset release
-  seeds    weft-sim: seeds, their hashes, a sample of known bugs     presets release, sim
+  seeds    weft-sim: seeds, their hashes, known bugs                 presets release, sim
   e2e      tests/e2e: weftd as a process, driven by weft             preset release
   conformance  tests/conformance: bad input against a live weftd     preset release
   faults   tests/faults: kills, power losses, bad disks and networks  preset release
