@@ -155,6 +155,7 @@ def few_buffers(path, seed):
 
 
 def out_of(path, seed):
+    """Descriptors, and data buffers."""
     few_buffers(path, seed)
     with Target(path, "fds") as target:
         target.export(file_bdev(make_disk(path / "disk-fds")))

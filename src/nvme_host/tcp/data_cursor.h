@@ -36,13 +36,14 @@ public:
         }
     }
 
-    // Fills from `bytes` and moves behind them. Bytes that lie there already are not copied.
+    // Fills from `bytes` and moves behind them. Bytes that lie there already are not copied; they may lie a little
+    // further on in the same memory, when padding came before them.
     void write(Bytes bytes) {
         while (!bytes.empty()) {
             const MutableBytes into = piece();
             const size_t count = std::min(into.size(), bytes.size());
             WEFT_ASSERT(count > 0);
-            if (into.data() != bytes.data()) std::memcpy(into.data(), bytes.data(), count);
+            if (into.data() != bytes.data()) std::memmove(into.data(), bytes.data(), count);
             bytes = bytes.subspan(count);
             advance(count);
         }
