@@ -1,6 +1,7 @@
 #!/bin/bash
 # What weftd may still do once it runs: no capabilities, no new privileges, a list of system calls; files that RPCs name
 # only below what is allowed; RPC for its own user and root only.
+# Release only: sanitizers need system calls that the list leaves out, so it is off with them.
 . "$(dirname "$0")/lib.sh"
 
 # all_threads FIELD VALUE: of each thread's status.

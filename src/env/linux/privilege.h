@@ -16,11 +16,18 @@ enum class ForeignCalls : uint8_t {
     allow,   // there is no list: for debuggers and tracers that make calls in our name
 };
 
+// LeakSanitizer stops its own process from another one, which the list does not let it; it would wait for ever.
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+inline constexpr ForeignCalls foreign_calls_default = ForeignCalls::allow;
+#else
+inline constexpr ForeignCalls foreign_calls_default = ForeignCalls::refuse;
+#endif
+
 struct PrivilegeOptions {
     // Names such as CAP_NET_BIND_SERVICE. Those of the ambient set, which a service manager gives to who is not root,
     // are kept without being named.
     std::vector<std::string> kept_capabilities;
-    ForeignCalls foreign_calls = ForeignCalls::refuse;
+    ForeignCalls foreign_calls = foreign_calls_default;
 };
 
 // Gives away what is not named: capabilities, the right to get any by an exec, and system calls. Before the process has
