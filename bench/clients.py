@@ -38,6 +38,7 @@ class WeftPerf:
 
     def __init__(self, program, cpus, congestion, discard):
         self.program, self.cpus, self.congestion, self.discard = program, cpus, congestion, discard
+        self.options = {}  # more of them, by the port
         self.label = "weft perf --discard" if discard else "weft perf"
 
     def run(self, load, port, seconds):
@@ -47,6 +48,7 @@ class WeftPerf:
                    "--json"]
         if self.discard and load.workload == "randread":
             command.append("--discard")
+        command += self.options.get(port, [])
         if load.digests:
             command += ["--hdgst", "--ddgst"]
         if load.rate:
@@ -54,7 +56,7 @@ class WeftPerf:
         said = json.loads(output(command))
         latency = said["latency"]
         return {"iops": said["iops"], "mean_us": latency["mean_us"], "p50_us": latency["p50_us"],
-                "p99_us": latency["p99_us"]}
+                "p99_us": latency["p99_us"], "p99_9_us": latency["p99_9_us"]}
 
 
 class FieldPerf:

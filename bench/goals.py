@@ -142,4 +142,9 @@ def _crowd_rows(crowds):
             "busy_ns")
     add("p99 turn with 1 000 RPCs a second, to it against to another", "≤", 1.2, crowds.get("management", {}),
         "weft called", "weft beside calls", "turn_p99_ns")
+    part = crowds.get("changes", {})
+    if all("p99_9_us" in part.get(name, {}).get("median", {}) for name in ("weft changed", "weft beside changes")):
+        value, base = (part[name]["median"]["p99_9_us"] for name in ("weft changed", "weft beside changes"))
+        found.append(_row("p99.9 of reads that 200 changes a second add, to it against to another, in ms", "≤", 1.0,
+                          (value - base) / 1000, f"{value:.0f} µs", f"{base:.0f} µs"))
     return found

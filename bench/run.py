@@ -12,12 +12,14 @@ import pathlib
 import signal
 import sys
 
+import changes
 import crowds
 import goals
 import loads
 import machine
 import management
 import quiet
+import secure
 from clients import ClientError, FieldPerf, WeftPerf
 from nvme_host import HostError
 from stands import Commands, filled_file
@@ -27,7 +29,7 @@ from targets import TargetError
 QUIET = {"idle_cpu_percent": quiet.idle_cpu, "first_after_silence": quiet.first_after_silence, "memory": quiet.memory,
          "start_up": quiet.start_up}
 CROWDS = {"connections": crowds.connections, "reactors": crowds.reactors, "growth": crowds.growth,
-          "management": management.turns}
+          "management": management.turns, "tls": secure.tls, "changes": changes.latencies}
 ALL = ["floor", *QUIET, *CROWDS]
 
 

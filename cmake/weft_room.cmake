@@ -6,6 +6,15 @@
 #   x_bench.cc  goes into the program weft_NAME_bench (Google Benchmark)
 # DEPENDS is the whole truth about which rooms may be included; scripts/house_rules.py holds it.
 
+# What a program that loads modules (src/bdev/module.h) keeps for them: all of the rooms that they may include, whether the
+# program itself uses it or not, and visible to them.
+function(weft_open_to_modules PROGRAM)
+  set(rooms weft_base weft_env weft_memory weft_reactor weft_net weft_rpc weft_keyring weft_accel
+      weft_bdev weft_bdev_modules)
+  list(JOIN rooms "," rooms)
+  set_target_properties(${PROGRAM} PROPERTIES ENABLE_EXPORTS ON LINK_LIBRARY_OVERRIDE "WHOLE_ARCHIVE,${rooms}")
+endfunction()
+
 function(weft_room NAME)
   cmake_parse_arguments(ROOM "" "" "DEPENDS;LIBS;FOLDERS;TEST_DEPENDS" ${ARGN})
   set(patterns "*.cc")

@@ -2,11 +2,11 @@
 //
 //   nvmf_example -m 0x3 -r /var/tmp/spdk.sock
 //
-// The target's name is nvmf_example; all else is said by RPC. With -g its poll groups move on to the next reactor now and
-// then, while hosts use them. The main thread turns the control reactor and the first
-// data reactor, each other thread one data reactor. A loop of this kind is what it takes to bring Weft into a program
-// that has threads and a loop already: between two turns it may do whatever else there is, and wait for descriptors of
-// its own in the same call of poll().
+// The target's name is nvmf_example; all else is said by RPC. With -g its poll groups move on to the next reactor now
+// and then, while hosts use them. The main thread turns the control reactor and the first data reactor, each other
+// thread one data reactor. A loop of this kind is what it takes to bring Weft into a program that has threads and a
+// loop already: between two turns it may do whatever else there is, and wait for descriptors of its own in the same
+// call of poll().
 #include <poll.h>
 #include <pthread.h>
 

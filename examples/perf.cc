@@ -206,9 +206,9 @@ Task<Result<void>> measure(weft::app::Application& app, host::Controller& contro
     const auto plan = make_plan(settings, *described);
     if (!plan) co_return std::unexpected(plan.error());
     if (settings.io_bytes > controller.transfer_bytes_max()) {
-        co_return weft::fail(weft::Errc::invalid_argument, fmt::format("-o {}: a command moves at most {} bytes",
-                                                                       settings.io_bytes,
-                                                                       controller.transfer_bytes_max()));
+        co_return weft::fail(
+            weft::Errc::invalid_argument,
+            fmt::format("-o {}: a command moves at most {} bytes", settings.io_bytes, controller.transfer_bytes_max()));
     }
     Result<void> done = co_await make_loads(workers, controller, settings, *plan);
     if (done) {

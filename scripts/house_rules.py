@@ -16,12 +16,12 @@ EXCEPTIONS = [
     ("src/base/log.cc", "using namespace", "std::chrono, inside one function"),
     ("src/bdev/registry", "std::function", "a device's removed and resized events; control path"),
     ("src/nvme_host/controller", "std::function", "a controller's events and its loss; control path"),
-    ("src/app/cli/perf.cc", "<unistd.h>", "isatty(): progress is for terminals only"),
+    ("src/app/cli/load_watch.cc", "<unistd.h>", "isatty(): progress is for terminals only"),
 ]
 
 LENGTH_WARN, LENGTH_MAX = 600, 800
 # Rooms through which every I/O goes. A std::function costs 553 instructions a call, a pointer and a context 70.
-DATA_PATH = ("base", "env", "memory", "reactor", "net", "nvme", "nvme_host", "bdev", "bdev_modules", "nvmf/tcp")
+DATA_PATH = ("base", "env", "memory", "reactor", "net", "nvme", "nvme_host", "bdev", "bdev_modules", "nvmf/io", "nvmf/tcp")
 ENV_HEADERS = {
     "thread", "chrono", "random", "ctime", "time.h", "unistd.h", "fcntl.h", "poll.h", "pthread.h", "sched.h", "netdb.h",
     "sys/socket.h", "sys/epoll.h", "sys/eventfd.h", "sys/timerfd.h", "sys/mman.h", "sys/random.h", "sys/stat.h",
@@ -32,6 +32,7 @@ LOCK_ROOMS = ("base", "env", "memory", "reactor")
 TOKENS = re.compile(r'//[^\n]*|/\*.*?\*/|R"([^()\\ ]{0,16})\(.*?\)\1"|"(?:\\.|[^"\\\n])*"|\'(?:\\.[^\'\n]*|[^\'\\\n])\'', re.S)
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 UNFINISHED = re.compile(r"\b(TO[D]O|FIX[M]E|X[X]X)\b")
+SHELL_FUNCTION = re.compile(r"^(\w+)\(\)")
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)")
 ROOM = re.compile(r"weft_room\(\s*(\w+)([^)]*)\)")
 KEYWORDS = ("DEPENDS", "LIBS", "FOLDERS", "TEST_DEPENDS")
@@ -158,6 +159,19 @@ class House:
                 self.tell(path, number, "whitespace", "remove the blanks at the end of the line")
             if found := UNFINISHED.search(line):
                 self.tell(path, number, "unfinished", f"{found.group()}: do it now, or file an issue and say here what is true today")
+
+        if path.endswith(".sh") or text.startswith("#!/bin/bash"):
+            self.check_shell(path, lines)
+
+    def check_shell(self, path, lines):
+        defined = {}
+        for number, line in enumerate(lines, 1):
+            if not (found := SHELL_FUNCTION.match(line)):
+                continue
+            first = defined.setdefault(found.group(1), number)
+            if first != number:
+                self.tell(path, number, "shell", f"{found.group(1)}() is defined in line {first} already, and this one "
+                          "hides it: give one another name")
 
     def check_code(self, path, text):
         parts = path.split("/")

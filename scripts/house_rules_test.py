@@ -110,6 +110,10 @@ class HouseRules(unittest.TestCase):
         self.expect("src/base/a.h", "// What.\n\n/* More. */\n#pragma once\n")
         self.expect("src/base/a.h", "// What.\n#include <vector>\n#pragma once\n", (2, "pragma once"))
 
+    def test_a_shell_function_is_not_hidden_by_another(self):
+        self.expect("tests/a.sh", "one() { :; }\ntwo() {\n    one\n}\n")
+        self.expect("tests/a.sh", "one() { :; }\ntwo() { :; }\none() { :; }\n", (3, "shell"))
+
     def test_a_header_says_what_it_is_for(self):
         self.expect("src/base/a.h", "#pragma once\n// What.\n", (1, "file comment"))
 

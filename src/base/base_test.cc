@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/crc32c.h"
+#include "base/crc_guard.h"
 #include "base/endian.h"
 #include "base/intrusive_list.h"
 #include "base/log.h"
@@ -17,6 +18,23 @@
 
 namespace weft {
 namespace {
+
+TEST(CrcGuard, HasTheStandardCheckValues) {
+    EXPECT_EQ(crc16_t10dif(0, bytes_of("123456789")), 0xD0DBu);
+    EXPECT_EQ(crc64_nvme_finish(crc64_nvme_update(crc64_nvme_seed, bytes_of("123456789"))), 0xAE8B14860A799888u);
+}
+
+TEST(CrcGuard, IsTheSameInPieces) {
+    const std::string text(1000, 'x');
+    const uint16_t narrow = crc16_t10dif(0, bytes_of(text));
+    const uint64_t wide = crc64_nvme_update(crc64_nvme_seed, bytes_of(text));
+    for (size_t cut = 0; cut <= text.size(); cut += 7) {
+        EXPECT_EQ(crc16_t10dif(crc16_t10dif(0, bytes_of(text.substr(0, cut))), bytes_of(text.substr(cut))), narrow);
+        EXPECT_EQ(crc64_nvme_update(crc64_nvme_update(crc64_nvme_seed, bytes_of(text.substr(0, cut))),
+                                    bytes_of(text.substr(cut))),
+                  wide);
+    }
+}
 
 TEST(Crc32c, HasTheStandardCheckValue) { EXPECT_EQ(crc32c(bytes_of("123456789")), 0xE3069283u); }
 

@@ -18,4 +18,8 @@ uint32_t crc32c_update(uint32_t state, Bytes bytes) {
     return state;
 }
 
+uint32_t crc32_ieee(Bytes bytes) {
+    return crc32_gzip_refl(0, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
+}
+
 }  // namespace weft

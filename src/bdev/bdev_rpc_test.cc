@@ -17,6 +17,7 @@ protected:
         add_bdev_methods(methods_, devices_, options_);
         add_iostat_methods(methods_, devices_);
         add_histogram_methods(methods_, devices_);
+        add_qos_methods(methods_, devices_);
         methods_.set_state(rpc::runtime);
     }
     void TearDown() override {
@@ -60,8 +61,8 @@ TEST_F(BdevRpcTest, GetBdevsTellsAllOfADevice) {
             R"("w_mbytes_per_sec":0},"claimed":false,"zoned":false,"supported_io_types":{"read":true,)"
             R"("write":true,"unmap":true,"flush":true,"reset":true,"nvme_admin":false,"nvme_io":false,)"
             R"("nvme_io_md":false,"write_zeroes":true,"zcopy":false,"get_zone_info":false,)"
-            R"("zone_management":false,"zone_append":false,"compare":true,"compare_and_write":false,)"
-            R"("abort":true,"seek_hole":false,"seek_data":false,"copy":false,"nvme_iov_md":false,"nvme_nssr":false,"write_uncorrectable":false},)"
+            R"("zone_management":false,"zone_append":false,"compare":true,"compare_and_write":true,)"
+            R"("abort":true,"seek_hole":false,"seek_data":false,"copy":true,"nvme_iov_md":false,"nvme_nssr":false,"write_uncorrectable":true},)"
             R"("memory_domains":[],"driver_specific":{}}])");
 }
 
@@ -169,6 +170,57 @@ TEST_F(BdevRpcTest, IostatAddsUpChannelsThereAndGone) {
     EXPECT_EQ(answer["channels"][0]["num_unmap_ops"], 0);
     EXPECT_EQ(answer["channels"][1]["thread_id"], second.thread().id());
     EXPECT_EQ(answer["channels"][1]["num_unmap_ops"], 1);
+}
+
+TEST_F(BdevRpcTest, LimitsAreSetToldAndSaved) {
+    add("disk");
+    const auto limits = [this] { return dump_json(call("bdev_get_bdevs")->at(0).at("assigned_rate_limits")); };
+    EXPECT_EQ(dump_json(*call("bdev_set_qos_limit", R"({"name":"disk","rw_ios_per_sec":20001,"w_mbytes_per_sec":7})")),
+              "true");
+    EXPECT_EQ(limits(), R"({"rw_ios_per_sec":21000,"rw_mbytes_per_sec":0,"r_mbytes_per_sec":0,"w_mbytes_per_sec":7})");
+    ASSERT_TRUE(call("bdev_set_qos_limit", R"({"name":"disk","rw_ios_per_sec":0,"r_mbytes_per_sec":3})").has_value());
+    EXPECT_EQ(limits(), R"({"rw_ios_per_sec":0,"rw_mbytes_per_sec":0,"r_mbytes_per_sec":3,"w_mbytes_per_sec":7})");
+    EXPECT_EQ(dump_json(config_entry(devices_, options_, qos_key("disk"))),
+              R"({"method":"bdev_set_qos_limit","params":{"name":"disk","r_mbytes_per_sec":3,"w_mbytes_per_sec":7}})");
+    const rpc::Response without = call("bdev_set_qos_limit", R"({"name":"disk"})");
+    ASSERT_FALSE(without.has_value());
+    EXPECT_EQ(without.error().code, -EINVAL);
+    EXPECT_EQ(without.error().message, "No rate limits specified");
+    const rpc::Response nobody = call("bdev_set_qos_limit", R"({"name":"other","rw_ios_per_sec":0})");
+    ASSERT_FALSE(nobody.has_value());
+    EXPECT_EQ(nobody.error().code, -ENODEV);
+    ASSERT_TRUE(call("bdev_set_qos_limit", R"({"name":"disk","r_mbytes_per_sec":0,"w_mbytes_per_sec":0})").has_value());
+    EXPECT_TRUE(config_entry(devices_, options_, qos_key("disk")).is_null());
+}
+
+TEST_F(BdevRpcTest, QueueDepthIsSampled) {
+    FakeDevice& device = add("disk");
+    TestClient client(world_, device);
+    auto& channel = static_cast<FakeChannel&>(client.channel());
+    channel.next = Progress::pending;
+    TestClient::Call one(Op::flush, 0, 0);
+    TestClient::Call two(Op::flush, 0, 0);
+    (void)client.submit(one);
+    (void)client.submit(two);
+    EXPECT_EQ(dump_json(*call("bdev_set_qd_sampling_period", R"({"name":"disk","period":100})")), "true");
+    const auto figure = [this](const char* name) {
+        return call("bdev_get_iostat")->at("bdevs").at(0).at(name).get<uint64_t>();
+    };
+    ASSERT_TRUE(world_.wait_for([&] { return figure("io_time") >= 500; }));
+    EXPECT_EQ(figure("queue_depth_polling_period"), 100U);
+    EXPECT_EQ(figure("queue_depth"), 2U);
+    EXPECT_EQ(figure("weighted_io_time") % figure("io_time"), 0U) << "always two";
+    world_.as(client.thread(), [&] {
+        channel.complete(one.request, Status::success);
+        channel.complete(two.request, Status::success);
+    });
+    ASSERT_TRUE(world_.wait_for([&] { return figure("queue_depth") == 0; }));
+    ASSERT_TRUE(call("bdev_set_qd_sampling_period", R"({"name":"disk","period":0})").has_value());
+    const uint64_t before = figure("io_time");
+    EXPECT_EQ(figure("queue_depth_polling_period"), 0U);
+    EXPECT_EQ(figure("io_time"), before);
+    // What looks at a device lets it go.
+    ASSERT_TRUE(call("bdev_set_qd_sampling_period", R"({"name":"disk","period":3600000000})").has_value());
 }
 
 TEST_F(BdevRpcTest, HistogramsCountWhatIsDoneWhileTheyAreOn) {

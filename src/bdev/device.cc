@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 
 #include "base/assert.h"
+#include "bdev/gate/channel_gate.h"
+#include "bdev/gate/device_gate.h"
 #include "bdev/io_trace.h"
 #include "reactor/reactor.h"
 #include "reactor/trace_here.h"
@@ -25,6 +28,17 @@ Result<void> check_size(uint32_t block_bytes, uint64_t block_count) {
     return {};
 }
 
+std::string_view name_of(ClaimType type) {
+    switch (type) {
+        case ClaimType::none: return "not_claimed";
+        case ClaimType::exclusive_write: return "exclusive_write";
+        case ClaimType::read_many_write_one: return "read_many_write_one";
+        case ClaimType::read_many_write_none: return "read_many_write_none";
+        case ClaimType::read_many_write_shared: return "read_many_write_shared";
+    }
+    return "";
+}
+
 // The figures of a channel on their way from its thread to the app thread.
 struct Device::Retirement : Message {
     Device* device = nullptr;
@@ -37,17 +51,35 @@ Device::Device(std::string name, Uuid uuid, const Geometry& geometry)
       home_(Thread::current_or_null()),
       uuid_(uuid),
       geometry_(geometry),
-      block_count_(geometry.block_count) {
+      block_count_(geometry.block_count),
+      gate_(std::make_unique<DeviceGate>(*this)) {
     WEFT_ASSERT(!this->name().empty());
     WEFT_ASSERT(check_size(geometry.block_bytes, geometry.block_count).has_value());
     WEFT_ASSERT(std::has_single_bit(geometry.alignment_bytes));
+    WEFT_ASSERT(check_format(geometry.metadata, geometry.block_bytes).has_value());
 }
 
 Device::~Device() { WEFT_ASSERT(descriptors_.empty()); }
 
 void Device::describe(Json&) const {}
+std::vector<BlockRange> Device::unreadable(uint64_t, uint64_t, size_t) const { return {}; }
 void Device::write_config(Json&) const {}
+Task<Result<void>> Device::reset() { co_return Result<void>{}; }
 Task<void> Device::close() { co_return; }
+
+// What the layer does by other ops: not on zones, where a write has its one place; and metadata would have to go along.
+bool Device::emulates(Op op) const {
+    const bool is_plain = !supports(Op::zone_management);
+    const bool writes = is_plain && supports(Op::write);
+    switch (op) {
+        case Op::compare:
+        case Op::verify: return supports(Op::read);
+        case Op::write_zeroes: return writes;
+        case Op::compare_and_write:
+        case Op::copy: return writes && supports(Op::read) && metadata().metadata_bytes == 0;
+        default: return false;
+    }
+}
 
 void Device::set_block_count(uint64_t count) {
     WEFT_ASSERT(check_size(geometry_.block_bytes, count).has_value());
@@ -59,6 +91,7 @@ Result<ChannelRef<Channel>> Device::channel() {
     if (!channel) return std::unexpected(std::move(channel).error());
     auto& mine = static_cast<Channel&>(**channel);
     mine.follow(histogram_shape());
+    gate_->tell(mine);
     return ChannelRef<Channel>(mine);
 }
 
@@ -99,15 +132,47 @@ Channel::~Channel() {
 
 Device& Channel::bdev() const { return static_cast<Device&>(device()); }
 
+namespace {
+
+uint64_t bytes_in(std::span<const iovec> data) {
+    uint64_t bytes = 0;
+    for (const iovec& piece : data) bytes += piece.iov_len;
+    return bytes;
+}
+
+}  // namespace
+
 Status Channel::check(const Request& request) const {
-    if (!bdev().supports(request.op)) return Status::not_supported;
-    if (request.op == Op::flush) return Status::success;
+    if (request.op == Op::flush || (request.op == Op::zone_management && request.all_zones)) return Status::success;
     const uint64_t block_count = bdev().block_count();
     if (request.lba > block_count || request.blocks > block_count - request.lba) return Status::out_of_range;
-    if (request.op == Op::unmap || request.op == Op::write_zeroes) return Status::success;
-    uint64_t data_bytes = 0;
-    for (const iovec& piece : request.data) data_bytes += piece.iov_len;
-    return data_bytes == request.blocks * bdev().block_bytes() ? Status::success : Status::failed;
+    if (request.op == Op::copy) return check_copy(request);
+    if (!has_data(request.op)) return Status::success;
+    if (!has_right_lengths(request)) return Status::failed;
+    if (request.op != Op::compare_and_write) return Status::success;
+    const uint64_t data_bytes = request.blocks * bdev().block_bytes();
+    if (bytes_in(request.expected) != data_bytes || data_bytes > compare_and_write_bytes_max) return Status::failed;
+    return Status::success;
+}
+
+Status Channel::check_copy(const Request& request) const {
+    const uint64_t block_count = bdev().block_count();
+    if (request.source_lba > block_count || request.blocks > block_count - request.source_lba) {
+        return Status::out_of_range;
+    }
+    const uint64_t apart = std::max(request.lba, request.source_lba) - std::min(request.lba, request.source_lba);
+    return apart < request.blocks ? Status::failed : Status::success;
+}
+
+bool Channel::has_right_lengths(const Request& request) const {
+    const ProtectionFormat& format = bdev().metadata();
+    const uint64_t block_bytes = bdev().block_bytes() + (request.metadata_in_data ? format.metadata_bytes : 0U);
+    if (bytes_in(request.data) != request.blocks * block_bytes) return false;
+    if (format.metadata_bytes == 0) [[likely]]
+        return request.metadata.empty() && !request.metadata_in_data && request.protection == nullptr;
+    if (request.protection != nullptr && !format.has_tuple()) return false;
+    if (request.metadata.empty()) return true;
+    return !request.metadata_in_data && bytes_in(request.metadata) == request.blocks * format.metadata_bytes;
 }
 
 void Channel::count(const Request& request, Status status) {
@@ -150,16 +215,20 @@ Progress Channel::submit(Request& request) {
 
 Progress Channel::take(Request& request) {
     request.submitted_at = thread().reactor().now();
+    if (!bdev().supports(request.op)) [[unlikely]]
+        return take_emulated(request);
     const Status refused = check(request);
-    if (refused != Status::success) [[unlikely]] {
-        request.status = refused;
-        statistics_.count_error(refused);
-        return Progress::done;
-    }
+    if (refused != Status::success) [[unlikely]]
+        return refuse(request, refused);
     request.status = Status::success;
-    if (request.blocks == 0 && request.op != Op::flush) [[unlikely]]
+    if (request.blocks == 0 && request.op != Op::flush && request.op != Op::zone_management) [[unlikely]]
         return Progress::done;
-    const Progress progress = start(request);
+    Progress progress{};
+    if (gate_ != nullptr) [[unlikely]] {
+        progress = gate_->take(request);
+    } else {
+        progress = start(request);
+    }
     if (progress == Progress::done) {
         count(request, request.status);
     } else if (progress == Progress::pending) {
@@ -168,12 +237,39 @@ Progress Channel::take(Request& request) {
     return progress;
 }
 
+Progress Channel::refuse(Request& request, Status status) {
+    request.status = status;
+    statistics_.count_error(status);
+    return Progress::done;
+}
+
+Progress Channel::take_emulated(Request& request) {
+    if (!bdev().emulates(request.op)) return refuse(request, Status::not_supported);
+    if (const Status refused = check(request); refused != Status::success) return refuse(request, refused);
+    request.status = Status::success;
+    if (request.blocks == 0) return Progress::done;
+    const Progress progress = gate().take(request);
+    if (progress == Progress::done) count(request, request.status);
+    if (progress == Progress::pending) ++in_flight_;
+    return progress;
+}
+
+ChannelGate& Channel::gate() {
+    if (own_gate_ == nullptr) own_gate_ = std::make_unique<ChannelGate>(*this);
+    if (gate_ == nullptr) {
+        gate_ = own_gate_.get();
+        gate_->on_entered(in_flight_);
+    }
+    return *gate_;
+}
+
 void Channel::store(Request& piece) {
-    WEFT_ASSERT(piece.op == Op::write && bdev().consumes_data_inline());
+    WEFT_ASSERT(piece.op == Op::write && bdev().can_consume_data_inline());
+    WEFT_ASSERT(!is_inline_closed_);
     const bool is_traced = trace::is_on(trace::Group::bdev);
     if (is_traced) [[unlikely]]
         trace_start(piece);
-    piece.status = check(piece);
+    piece.status = bdev().supports(piece.op) ? check(piece) : Status::not_supported;
     if (piece.status == Status::success) {
         Progress progress = start(piece);
         while (progress == Progress::retry) {
@@ -187,8 +283,8 @@ void Channel::store(Request& piece) {
         trace_done(piece, static_cast<uint16_t>(piece.status));
 }
 
-void Channel::finish(Request& request, Status status) {
-    WEFT_ASSERT(&Thread::current().reactor() == &thread().reactor());
+// In both of its callers: on the way of every request that is not done on the spot.
+[[gnu::always_inline]] inline void Channel::end(Request& request, Status status) {
     WEFT_ASSERT(in_flight_ > 0);
     WEFT_ASSERT(!request.link.is_linked);
     --in_flight_;
@@ -200,9 +296,23 @@ void Channel::finish(Request& request, Status status) {
     request.done(request);
 }
 
+void Channel::finish(Request& request, Status status) {
+    WEFT_ASSERT(&Thread::current().reactor() == &thread().reactor());
+    if (gate_ != nullptr) [[unlikely]]
+        return gate_->finish(request, status);
+    end(request, status);
+}
+
+void Channel::complete(Request& request, Status status) { end(request, status); }
+
 void Channel::prefetch(uint64_t) {}
-std::optional<Bytes> Channel::lend(uint64_t, uint64_t) { return std::nullopt; }
+std::optional<Bytes> Channel::lend_memory(uint64_t, uint64_t) { return std::nullopt; }
 void Channel::unlend(uint64_t, uint64_t) {}
-bool Channel::abort(Request&) { return false; }
+bool Channel::abort(Request& request) {
+    if (gate_ != nullptr) [[unlikely]]
+        return gate_->abort(request);
+    return abort_started(request);
+}
+bool Channel::abort_started(Request&) { return false; }
 
 }  // namespace weft::bdev

@@ -25,7 +25,10 @@
 namespace weft::bdev {
 
 class Channel;
+class ChannelGate;
 class Descriptor;
+class DeviceGate;
+class Zones;
 
 // What does not change while a device lives, but for the number of blocks.
 struct Geometry {
@@ -35,12 +38,48 @@ struct Geometry {
     bool has_write_cache = false; // acknowledged writes may be lost with the power until a flush
     uint32_t optimal_blocks = 0;  // preferred granularity of writes, 0: any
     uint32_t unmap_blocks = 1;    // granularity below which unmap frees no space
+    ProtectionFormat metadata;    // what accompanies each block
+    bool metadata_in_data = false;  // how those who ask for it by name get it: told, not kept so
+
+    // What a request may be like that reaches the module; 0: no limit. Requests that break one are done in parts. What
+    // the device lends, or takes inline piece by piece, is not touched by them.
+    uint32_t boundary_blocks = 0;  // reads and writes do not cross its multiples
+    uint32_t max_rw_blocks = 0;  // of a read, write, compare or verify
+    uint32_t max_segments = 0;  // pieces of data
+    uint32_t max_segment_bytes = 0;  // of each; at least a block
+    uint64_t max_unmap_blocks = 0;
+    uint64_t max_write_zeroes_blocks = 0;
+    uint64_t max_copy_blocks = 0;
+    // Writes are of whole units, or fail; they are not cut inside one, and into single ones with the second.
+    uint32_t write_unit_blocks = 1;
+    bool splits_on_write_unit = false;
+
+    [[nodiscard]] bool has_limits() const {
+        return (boundary_blocks | max_rw_blocks | max_segments | max_segment_bytes | max_unmap_blocks |
+                max_write_zeroes_blocks | max_copy_blocks) != 0 ||
+               write_unit_blocks > 1;
+    }
 };
 inline constexpr uint32_t block_bytes_min = 512;
 inline constexpr uint32_t block_bytes_max = 65536;
 inline constexpr uint64_t device_bytes_max = uint64_t{1} << 63;
 // Errors: invalid_argument, saying what is wrong with a size that came from outside.
 Result<void> check_size(uint32_t block_bytes, uint64_t block_count);
+
+struct BlockRange {
+    uint64_t first = 0;
+    uint64_t blocks = 0;
+};
+
+// How a device is held, and who else may hold it so. The names are those of bdev_get_bdevs.
+enum class ClaimType : uint8_t {
+    none,
+    exclusive_write,  // by one
+    read_many_write_one,  // one writes
+    read_many_write_none,  // by any number, none of whom writes
+    read_many_write_shared,  // by all who bring the same key
+};
+std::string_view name_of(ClaimType type);
 
 class Device : public IoDevice {
 public:
@@ -53,20 +92,37 @@ public:
     void add_alias(std::string alias) { aliases_.push_back(std::move(alias)); }
     [[nodiscard]] uint32_t block_bytes() const { return geometry_.block_bytes; }
     [[nodiscard]] const Geometry& geometry() const { return geometry_; }
+    [[nodiscard]] const ProtectionFormat& metadata() const { return geometry_.metadata; }
     // May grow or shrink while in use; every thread sees it within its turn.
     [[nodiscard]] uint64_t block_count() const { return block_count_.load(std::memory_order_acquire); }
 
     [[nodiscard]] virtual std::string_view product_name() const = 0;  // "Malloc disk"
+    // What the module does itself.
     [[nodiscard]] virtual bool supports(Op op) const = 0;
+    // What may be asked of the device: what the module does, or the layer by other ops (gate/parts.h).
+    [[nodiscard]] bool accepts(Op op) const { return supports(op) || emulates(op); }
     // submit(write) has consumed `data` when it returns done: the caller may pass memory that dies with the turn.
-    [[nodiscard]] virtual bool consumes_data_inline() const { return false; }
-    // Reads of so many blocks need no buffer: Channel::lend() mostly gives memory, and when it does not, a read
-    // is done on the spot (or to be retried), never pending.
-    [[nodiscard]] virtual bool lends(uint64_t /*blocks*/) const { return false; }
+    [[nodiscard]] bool consumes_data_inline() const { return !is_inline_closed() && can_consume_data_inline(); }
+    // Reads of so many blocks need no buffer: Channel::lend() mostly gives memory, and when it does not, a read that
+    // must_not_wait is done on the spot (or to be retried), never pending.
+    [[nodiscard]] bool lends(uint64_t blocks) const { return !is_inline_closed() && can_lend(blocks); }
+    // Requests are held or counted out on their way, so that none may go around it.
+    [[nodiscard]] bool is_inline_closed() const { return is_inline_closed_.load(std::memory_order_acquire); }
+    // What its channels do with requests besides passing them on: limits, quiescence, time-outs. App thread, but for
+    // what says otherwise.
+    [[nodiscard]] DeviceGate& gate() const { return *gate_; }
+    // Blocks of the range that are known to read as errors, rising, cut to it; at most `count_max` runs. Any thread.
+    [[nodiscard]] virtual std::vector<BlockRange> unreadable(uint64_t first, uint64_t blocks, size_t count_max) const;
+    // Its zones, when it is a zoned device (zones.h).
+    [[nodiscard]] virtual Zones* zones() { return nullptr; }
     // "driver_specific" of bdev_get_bdevs: an object, empty by default.
     virtual void describe(Json& driver_specific) const;
     // The {method, params} that would make this device again, for save_config; nothing by default.
     virtual void write_config(Json& entries) const;
+
+    // Brings back a device that does not answer: nothing new is begun on any channel meanwhile, but something may still
+    // be under way. App thread. Nothing by default.
+    virtual Task<Result<void>> reset();
 
     // Ends what the device does of its own accord and lets go of what is behind it. App thread, once, after the last
     // channel went and before the destructor; may take its time.
@@ -85,10 +141,14 @@ public:
     }
     // App thread. Of channels that are gone.
     [[nodiscard]] const Histogram& retired_histogram() const { return retired_histogram_; }
-    // App thread. Who holds the claim, "" for nobody.
+    // App thread. Who holds the claim (of several, the first), "" for nobody, and of what kind it is.
     [[nodiscard]] const std::string& claimed_by() const { return claimed_by_; }
+    [[nodiscard]] ClaimType claim_type() const { return claim_type_; }
 
 protected:
+    // The module's part of the questions of these names.
+    [[nodiscard]] virtual bool can_consume_data_inline() const { return false; }
+    [[nodiscard]] virtual bool can_lend(uint64_t /*blocks*/) const { return false; }
     // App thread; Registry::notify_resized, after this, tells the descriptors.
     void set_block_count(uint64_t count);
 
@@ -96,8 +156,10 @@ private:
     friend class Registry;
     friend class Descriptor;
     friend class Channel;
+    friend class DeviceGate;
     struct Retirement;
     void retire(std::unique_ptr<Retirement> retirement);
+    [[nodiscard]] bool emulates(Op op) const;
 
     Thread* const home_;  // the app thread; nullptr when made without one (tests)
     const Uuid uuid_;
@@ -105,10 +167,15 @@ private:
     std::atomic<uint64_t> block_count_;
     std::vector<std::string> aliases_;
     std::vector<Descriptor*> descriptors_;  // app thread
-    std::string claimed_by_;  // app thread; "" when not claimed for writing
+    std::string claimed_by_;  // app thread, like the next; "" when not claimed
+    ClaimType claim_type_ = ClaimType::none;
+    uint64_t claim_key_ = 0;
+    uint32_t claim_count_ = 0;
     bool removing_ = false;  // app thread
     Statistics retired_;
     std::atomic<uint64_t> histogram_{0};  // HistogramShape::packed()
+    std::atomic<bool> is_inline_closed_{false};
+    const std::unique_ptr<DeviceGate> gate_;
     Histogram retired_histogram_{HistogramShape{}};
 };
 
@@ -125,7 +192,11 @@ public:
     virtual void prefetch(uint64_t lba);
     // Read without a copy: the device's own memory for the range, or nothing when the device has none to lend (use
     // submit). The blocks do not change until unlend() of the same range, which must come before the turn ends.
-    virtual std::optional<Bytes> lend(uint64_t lba, uint64_t blocks);
+    std::optional<Bytes> lend(uint64_t lba, uint64_t blocks) {
+        if (is_inline_closed_) [[unlikely]]
+            return std::nullopt;
+        return lend_memory(lba, blocks);
+    }
     virtual void unlend(uint64_t lba, uint64_t blocks);
     // Counts a lent read as a read that was done.
     void count_lent_read(uint64_t bytes) { count_now(Op::read, bytes); }
@@ -137,7 +208,7 @@ public:
     void count_stored_write(uint64_t bytes) { count_now(Op::write, bytes); }
 
     // Tries to end a pending request early; true when it will be done with Status::aborted.
-    virtual bool abort(Request& request);
+    bool abort(Request& request);
 
     [[nodiscard]] Device& bdev() const;
     [[nodiscard]] const Statistics& statistics() const { return statistics_; }
@@ -146,9 +217,15 @@ public:
     void follow(const HistogramShape& shape);
     // Empty when none is kept.
     [[nodiscard]] Histogram histogram() const { return exact_ ? *exact_ : Histogram(HistogramShape{}); }
+    // Requests that are pending, wherever they are.
     [[nodiscard]] uint32_t in_flight() const { return in_flight_; }
+    // Its gate, made at first use. The channel's thread.
+    ChannelGate& gate();
 
 protected:
+    // The module's part of lend() and of abort(): `request` is one that start() took.
+    virtual std::optional<Bytes> lend_memory(uint64_t lba, uint64_t blocks);
+    virtual bool abort_started(Request& request);
     // The module's part of submit(): the range is inside the device, the op supported, blocks > 0 except for flush.
     virtual Progress start(Request& request) = 0;
     // A pending request is done. From the loop of this channel's reactor; calls the request's `done`, as this
@@ -156,8 +233,18 @@ protected:
     void finish(Request& request, Status status);
 
 private:
+    friend class ChannelGate;
+    friend class DeviceGate;
+    friend class Parts;
     Progress take(Request& request);
+    Progress take_emulated(Request& request);
+    Progress refuse(Request& request, Status status);
+    // A pending request of the user's is over: tells him.
+    void complete(Request& request, Status status);
+    void end(Request& request, Status status);
     [[nodiscard]] Status check(const Request& request) const;
+    [[nodiscard]] Status check_copy(const Request& request) const;
+    [[nodiscard]] bool has_right_lengths(const Request& request) const;
     void count(const Request& request, Status status);
     void count_now(Op op, uint64_t bytes);
 
@@ -174,6 +261,9 @@ private:
     std::unique_ptr<Histogram> exact_;
     ChannelMeter meter_{*this};
     uint32_t in_flight_ = 0;
+    ChannelGate* gate_ = nullptr;  // while requests must go through it, or some of its are on their way
+    std::unique_ptr<ChannelGate> own_gate_;  // from the first need on
+    bool is_inline_closed_ = false;  // nothing is lent, nothing stored
     std::unique_ptr<Device::Retirement> retirement_;  // allocated early: a destructor must not fail
 };
 

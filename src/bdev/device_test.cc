@@ -47,6 +47,48 @@ TEST_F(ChannelTest, StartsWhatIsInRange) {
     EXPECT_EQ(fake().start_count, 2U);
 }
 
+TEST_F(ChannelTest, ChecksBothRangesOfACopy) {
+    const auto copy = [this](uint64_t from, uint64_t to, uint64_t blocks) {
+        Request request;
+        request.op = Op::copy;
+        request.lba = to;
+        request.source_lba = from;
+        request.blocks = blocks;
+        EXPECT_EQ(submit(request), Progress::done);
+        return request.status;
+    };
+    EXPECT_EQ(copy(0, 500, 500), Status::success);
+    EXPECT_EQ(copy(500, 0, 500), Status::success);
+    EXPECT_EQ(copy(0, 499, 500), Status::failed) << "they overlap";
+    EXPECT_EQ(copy(499, 0, 500), Status::failed);
+    EXPECT_EQ(copy(7, 7, 1), Status::failed);
+    EXPECT_EQ(copy(501, 0, 500), Status::out_of_range);
+    EXPECT_EQ(copy(0, 501, 500), Status::out_of_range);
+    EXPECT_EQ(copy(UINT64_MAX, 0, 1), Status::out_of_range);
+    EXPECT_EQ(copy(UINT64_MAX, 0, UINT64_MAX), Status::out_of_range);
+}
+
+TEST_F(ChannelTest, ChecksBothSpansOfACompareAndWrite) {
+    std::vector<std::byte> memory(compare_and_write_bytes_max + 512);
+    const auto pair = [&](uint64_t blocks, size_t data_bytes, size_t expected_bytes) {
+        const iovec data{.iov_base = memory.data(), .iov_len = data_bytes};
+        const iovec expected{.iov_base = memory.data(), .iov_len = expected_bytes};
+        Request request;
+        request.op = Op::compare_and_write;
+        request.blocks = blocks;
+        request.data = {&data, 1};
+        request.expected = {&expected, 1};
+        EXPECT_EQ(submit(request), Progress::done);
+        return request.status;
+    };
+    EXPECT_EQ(pair(2, 1024, 1024), Status::success);
+    EXPECT_EQ(pair(2, 1024, 512), Status::failed);
+    EXPECT_EQ(pair(2, 512, 1024), Status::failed);
+    const uint64_t most = compare_and_write_bytes_max / 512;
+    EXPECT_EQ(pair(most, most * 512, most * 512), Status::success);
+    EXPECT_EQ(pair(most + 1, (most + 1) * 512, (most + 1) * 512), Status::failed);
+}
+
 TEST_F(ChannelTest, RefusesWhatGoesBeyondTheEndWithoutOverflow) {
     EXPECT_EQ(outcome_of(Op::unmap, 0, 1001), Status::out_of_range);
     EXPECT_EQ(outcome_of(Op::unmap, 1000, 1), Status::out_of_range);

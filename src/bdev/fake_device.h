@@ -41,7 +41,7 @@ public:
     }
 
     [[nodiscard]] std::string_view product_name() const override { return "Fake disk"; }
-    [[nodiscard]] bool supports(Op op) const override { return op != refused; }
+    [[nodiscard]] bool supports(Op op) const override { return op != refused && op < Op::zone_append; }
     Task<void> close() override {
         if (closed != nullptr) *closed = true;
         co_return;

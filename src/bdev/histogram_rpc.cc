@@ -29,7 +29,7 @@ struct EnableHistogram {
         return rpc::fields(
             rpc::required("name", &P::name, "The bdev"),
             rpc::required("enable", &P::enable, "Whether exact latencies are counted; what was counted is forgotten"),
-            rpc::optional("opc", &P::opc, "Only this kind of I/O: read, write, flush, unmap, write_zeroes or compare"),
+            rpc::optional("opc", &P::opc, "Only this kind of I/O, by its name in the metrics"),
             rpc::optional("granularity", &P::granularity, "Buckets of each power of two, as a power of two: 1 to 12"),
             rpc::optional("min_nsec", &P::min_nsec, "Shorter latencies are counted as this"),
             rpc::optional("max_nsec", &P::max_nsec, "Longer latencies are counted as this"));
@@ -52,10 +52,12 @@ struct GetBorders {
 
 Result<std::optional<Op>> op_of(const std::optional<std::string>& name) {
     if (!name) return std::optional<Op>();
+    std::string names;
     for (size_t at = 0; at < op_count; ++at) {
+        names += fmt::format("{}{}", at == 0 ? "" : at + 1 == op_count ? " and " : ", ", name_of(static_cast<Op>(at)));
         if (name_of(static_cast<Op>(at)) == *name) return std::optional(static_cast<Op>(at));
     }
-    return fail(Errc::invalid_argument, "opc: must be one of read, write, flush, unmap, write_zeroes and compare");
+    return fail(Errc::invalid_argument, fmt::format("opc: must be one of {}", names));
 }
 
 Task<Result<Json>> enable_histogram(Registry& devices, EnableHistogram params) {

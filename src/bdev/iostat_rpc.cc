@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "bdev/bdev_rpc.h"
+#include "bdev/gate/device_gate.h"
 #include "reactor/reactor.h"
 #include "rpc/json.h"
 
@@ -45,6 +46,17 @@ struct ResetIostat {
     }
 };
 
+struct SetSamplingPeriod {
+    std::string name;
+    uint64_t period = 0;
+
+    static constexpr auto fields() {
+        return rpc::fields(
+            rpc::required("name", &SetSamplingPeriod::name, "The bdev"),
+            rpc::required("period", &SetSamplingPeriod::period, "Microseconds, at most an hour; 0: no more"));
+    }
+};
+
 struct ChannelFigures {
     uint64_t thread_id = 0;
     uint32_t in_flight = 0;
@@ -68,12 +80,11 @@ void write_figures(Json& into, const Statistics& figures) {
     write_op(into, figures, Op::read, "bytes_read", "num_read_ops");
     write_op(into, figures, Op::write, "bytes_written", "num_write_ops");
     write_op(into, figures, Op::unmap, "bytes_unmapped", "num_unmap_ops");
-    into["bytes_copied"] = 0;
-    into["num_copy_ops"] = 0;
+    write_op(into, figures, Op::copy, "bytes_copied", "num_copy_ops");
     write_latency(into, figures.of(Op::read), "read");
     write_latency(into, figures.of(Op::write), "write");
     write_latency(into, figures.of(Op::unmap), "unmap");
-    write_latency(into, OpStatistics{}, "copy");
+    write_latency(into, figures.of(Op::copy), "copy");
     Json errors = Json::object();
     for (size_t at = 0; at < status_count; ++at) {
         if (figures.errors[at] > 0) errors[std::string(name_of(static_cast<Status>(at)))] = figures.errors[at];
@@ -103,10 +114,11 @@ Task<Json> whole_of(Device& device, ResetMode mode) {
     device.retired_statistics().reset(mode);
     Json figures = {{"name", device.name()}};
     write_figures(figures, sum);
-    figures["queue_depth_polling_period"] = 0;
-    figures["queue_depth"] = in_flight;
-    figures["io_time"] = 0;
-    figures["weighted_io_time"] = 0;
+    const DepthSampler::Figures& sampled = device.gate().depth_sampler().figures();
+    figures["queue_depth_polling_period"] = sampled.period_us;
+    figures["queue_depth"] = sampled.period_us != 0 ? sampled.depth : in_flight;
+    figures["io_time"] = sampled.io_time_us;
+    figures["weighted_io_time"] = sampled.weighted_io_time_us;
     co_return figures;
 }
 
@@ -170,6 +182,16 @@ Task<Result<Json>> reset_iostat(Registry& devices, ResetIostat params) {
     co_return Json(true);
 }
 
+Task<Result<Json>> set_sampling_period(Registry& devices, SetSamplingPeriod params) {
+    const auto descriptor = devices.open(params.name, {});
+    if (!descriptor) co_return std::unexpected(descriptor.error());
+    if (params.period > DepthSampler::period_us_max)
+        co_return fail(Errc::invalid_argument, "period: more than an hour");
+    Device& device = (*descriptor)->device();
+    device.gate().depth_sampler().set_period(devices, device.name(), params.period);
+    co_return Json(true);
+}
+
 }  // namespace
 
 void add_iostat_methods(rpc::Registry& methods, Registry& devices) {
@@ -183,6 +205,12 @@ void add_iostat_methods(rpc::Registry& methods, Registry& devices) {
     methods.add<ResetIostat>(
         {.name = "bdev_reset_iostat", .role = rpc::Role::operate, .text = "Sets figures of bdevs back"},
         [&devices](ResetIostat params) { return reset_iostat(devices, std::move(params)); });
+    methods.add<SetSamplingPeriod>(
+        {.name = "bdev_set_qd_sampling_period",
+         .role = rpc::Role::operate,
+         .text = "Looks at the queue depth of a bdev once in a period, for bdev_get_iostat",
+         .codes = {.invalid_argument = -EINVAL}},
+        [&devices](SetSamplingPeriod params) { return set_sampling_period(devices, std::move(params)); });
 }
 
 }  // namespace weft::bdev

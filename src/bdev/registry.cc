@@ -26,7 +26,9 @@ bool answers_to(const Device& device, const GivenName& given) {
            (given.uuid && *given.uuid == device.uuid());
 }
 
-// Names come from outside, and end up in logs, answers and files.
+}  // namespace
+
+// They end up in logs, answers and files.
 Result<void> check_name(std::string_view name) {
     if (name.size() > name_bytes_max) {
         return fail(Errc::invalid_argument,
@@ -38,8 +40,6 @@ Result<void> check_name(std::string_view name) {
     return {};
 }
 
-}  // namespace
-
 void register_log_flags() { log::register_flag(log_bdev); }
 
 Descriptor::Descriptor(Device& device, std::function<void(Event)> on_event)
@@ -49,21 +49,30 @@ Descriptor::Descriptor(Device& device, std::function<void(Event)> on_event)
 
 Descriptor::~Descriptor() {
     WEFT_ASSERT(device_.home_ == nullptr || device_.home_->is_current());
-    if (claims_) device_.claimed_by_.clear();
+    if (claims_ && --device_.claim_count_ == 0) {
+        device_.claimed_by_.clear();
+        device_.claim_type_ = ClaimType::none;
+    }
     std::erase(device_.descriptors_, this);
 }
 
-Result<void> Descriptor::claim(std::string holder) {
-    WEFT_ASSERT(!holder.empty());
-    if (!device_.claimed_by_.empty()) {
+Result<void> Descriptor::claim(std::string holder, ClaimType type, uint64_t key) {
+    WEFT_ASSERT(!holder.empty() && type != ClaimType::none);
+    const bool is_shareable = type == ClaimType::read_many_write_none || type == ClaimType::read_many_write_shared;
+    const bool fits = is_shareable && !claims_ && device_.claim_type_ == type && device_.claim_key_ == key;
+    if (device_.claim_count_ > 0 && !fits) {
         return fail(Errc::busy, fmt::format("bdev {} is claimed by {}", device_.name(), device_.claimed_by_));
     }
-    device_.claimed_by_ = std::move(holder);
+    if (++device_.claim_count_ == 1) {
+        device_.claimed_by_ = std::move(holder);
+        device_.claim_type_ = type;
+        device_.claim_key_ = key;
+    }
     claims_ = true;
     return {};
 }
 
-Registry::~Registry() { WEFT_ASSERT(events_on_their_way_ == 0); }
+Registry::~Registry() { WEFT_ASSERT(events_on_their_way_ == 0 && examining_ == 0); }
 
 bool Registry::is_taken(std::string_view name) const {
     const GivenName given(name);
@@ -86,6 +95,7 @@ Result<Device*> Registry::add(std::unique_ptr<Device> device) {
     if (on_change) on_change(Change::registered, *devices_.back());
     note_change(names.front());
     added_.wake_all();
+    if (!examiners_.empty()) spawn(examine_new(names.front()));
     return devices_.back().get();
 }
 
@@ -128,6 +138,43 @@ Task<void> Registry::tell(Device* device, Event event) {
     }
 }
 
+// From the loop: who adds a device has it in hand first.
+Task<void> Registry::examine_new(std::string name) {
+    begin_examining();
+    co_await yield();
+    for (Examiner* examiner : examiners_) {
+        Device* device = find(name);
+        if (device != nullptr && !refuses_more_) examiner->examine_config(*device);
+    }
+    const bool is_named = std::ranges::find(to_examine_, name) != to_examine_.end();
+    if (is_auto_examine_ || is_named) co_await examine_disk(name);
+    end_examining();
+}
+
+// Who finds something claims the device, and it is nobody else's then.
+Task<void> Registry::examine_disk(std::string name) {
+    for (Examiner* examiner : examiners_) {
+        const Device* device = find(name);
+        if (device == nullptr || refuses_more_ || !device->claimed_by().empty()) co_return;
+        co_await examiner->examine_disk(name);
+    }
+}
+
+Task<void> Registry::examine(std::string name) {
+    const Device* device = find(name);
+    const std::string own_name = device != nullptr ? device->name() : name;
+    if (std::ranges::find(to_examine_, own_name) == to_examine_.end()) to_examine_.push_back(own_name);
+    if (device == nullptr) co_return;
+    begin_examining();
+    co_await examine_disk(own_name);
+    end_examining();
+}
+
+// What is found is added, and examined in its turn, before its finder's examination ends.
+Task<void> Registry::wait_for_examine() {
+    while (examining_ > 0) co_await examined_.wait();
+}
+
 // The timer wakes all who wait: those whose time has not come wait again.
 Task<void> Registry::wait_for_news(env::TimeNs deadline) {
     Timer timer(Thread::current(), [](void* list) { static_cast<WaitList*>(list)->wake_all(); }, &added_);
@@ -156,20 +203,23 @@ Task<Result<void>> Registry::remove(std::string name) {
     WEFT_INFOLOG(log_bdev, "bdev \"{}\" is gone", log::quoted(own_name));
     if (on_change) on_change(Change::unregistered, *device);
     std::erase_if(devices_, [device](const auto& owned) { return owned.get() == device; });
+    for (Examiner* examiner : examiners_) examiner->device_gone(own_name);
     note_change(own_name);
     co_return Result<void>{};
 }
 
-// Looks anew after each: others remove and add meanwhile.
+// The latest first: what stands on another is gone before that. Looks anew after each: others remove and add
+// meanwhile.
 Task<void> Registry::remove_all() {
     while (!devices_.empty()) {
         const std::vector<Device*> present = all();
         if (present.empty()) {
             co_await sleep_for(look_again_after);
         } else {
-            static_cast<void>(co_await remove(present.front()->name()));
+            static_cast<void>(co_await remove(present.back()->name()));
         }
     }
+    for (Examiner* examiner : examiners_) examiner->forget_all();
 }
 
 }  // namespace weft::bdev

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/assert.h"
 #include "base/result.h"
 #include "bdev/device.h"
 #include "reactor/task.h"
@@ -19,6 +20,8 @@ enum class Event : uint8_t {
 };
 
 inline constexpr size_t name_bytes_max = 255;
+// Errors: invalid_argument for a name from outside that is longer, or not printable.
+Result<void> check_name(std::string_view name);
 
 // What happens to the list of devices.
 enum class Change : uint8_t { registered, unregistered, resized };
@@ -35,8 +38,9 @@ public:
     ~Descriptor();
 
     [[nodiscard]] Device& device() const { return device_; }
-    // Makes this the only descriptor through which is written. Errors: busy, naming the holder.
-    Result<void> claim(std::string holder);
+    // Keeps others from claiming the device otherwise than `type` lets them, until this is closed; `key` is for
+    // read_many_write_shared. Errors: busy, naming the holder.
+    Result<void> claim(std::string holder, ClaimType type = ClaimType::exclusive_write, uint64_t key = 0);
 
 private:
     friend class Registry;
@@ -44,6 +48,23 @@ private:
     Device& device_;
     std::function<void(Event)> on_event_;
     bool claims_ = false;
+};
+
+// A module that makes devices of what it finds on others: by a configuration that waits for them, or by what is written
+// on them. App thread; outlives the registry's devices.
+class Examiner {
+public:
+    virtual ~Examiner() = default;
+    // A device has come. May claim it, and add devices that stand on it.
+    virtual void examine_config(Device& /*device*/) {}
+    // Nobody has claimed the device by its configuration. Looks it up by name after each wait: it may be gone.
+    virtual Task<void> examine_disk(std::string /*name*/) { co_return; }
+    // What was configured and is not there, as save_config has it: all of it, or what makes the device of that name.
+    virtual void write_waiting(std::string_view /*name*/, Json& /*entries*/) const {}
+    // The device of that name has gone.
+    virtual void device_gone(const std::string& /*name*/) {}
+    // All devices were removed: nothing is waited for any more.
+    virtual void forget_all() {}
 };
 
 class Registry {
@@ -74,6 +95,29 @@ public:
         added_.wake_all();
     }
     [[nodiscard]] bool refuses_more() const { return refuses_more_; }
+
+    // Asked, in this order, about each device that is added from now on.
+    void add_examiner(Examiner& examiner) { examiners_.push_back(&examiner); }
+    [[nodiscard]] const std::vector<Examiner*>& examiners() const { return examiners_; }
+    // Whether devices are examined that nobody named to examine(). Their configuration is looked for in any case.
+    void set_auto_examine(bool is_on) { is_auto_examine_ = is_on; }
+    // Examines the device of that name on disk as soon as there is one, even if it is not automatic; ends when the
+    // present one was.
+    Task<void> examine(std::string name);
+    // Ends when all devices that are there were examined, and those that were found by that.
+    Task<void> wait_for_examine();
+    // An examiner has begun what goes on after it returned, and is to be waited for; each with its end.
+    void begin_examining() { ++examining_; }
+    void end_examining() {
+        if (--examining_ == 0) examined_.wake_all();
+    }
+
+    // Where the control path does its I/O (control_io.h): a thread of a data reactor, for as long as there are devices.
+    void set_io_thread(Thread& thread) { io_thread_ = &thread; }
+    [[nodiscard]] Thread& io_thread() const {
+        WEFT_ASSERT(io_thread_ != nullptr);
+        return *io_thread_;
+    }
     // Waits until a device is added, refuse_more() is called, or `deadline` comes.
     Task<void> wait_for_news(env::TimeNs deadline);
     // Removes every device, and waits for those that others are removing. Who holds a descriptor is waited for.
@@ -92,11 +136,19 @@ public:
 private:
     static constexpr env::TimeNs look_again_after = env::ns_per_ms;  // for what is in the way of a removal
     Task<void> tell(Device* device, Event event);
+    Task<void> examine_new(std::string name);
+    Task<void> examine_disk(std::string name);
 
     std::vector<std::unique_ptr<Device>> devices_;
     uint32_t events_on_their_way_ = 0;
     bool refuses_more_ = false;
     WaitList added_;
+    std::vector<Examiner*> examiners_;
+    std::vector<std::string> to_examine_;  // by name, though it is not automatic
+    bool is_auto_examine_ = true;
+    uint32_t examining_ = 0;
+    WaitList examined_;
+    Thread* io_thread_ = nullptr;
 };
 
 }  // namespace weft::bdev

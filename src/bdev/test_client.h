@@ -149,4 +149,52 @@ inline void expect_behaves_like_a_disk(TestClient& client, uint32_t seed, uint32
     }
 }
 
+// The same for the ops that not every device has; those that this one has not are left out.
+inline void expect_behaves_like_a_clever_disk(TestClient& client, uint32_t seed, uint32_t rounds) {
+    Device& device = client.device();
+    const uint64_t block_bytes = device.block_bytes();
+    const uint64_t block_count = device.block_count();
+    const size_t unit = device.geometry().alignment_bytes;
+    std::vector<std::byte> model(block_bytes * block_count);
+    const auto at = [&](uint64_t lba, uint64_t blocks) {
+        return MutableBytes(model).subspan(lba * block_bytes, blocks * block_bytes);
+    };
+    const TestClient::Buffer all(model.size(), std::byte{0});
+    ASSERT_EQ(client.run(Op::write, 0, block_count, {&all.piece, 1}), Status::success);
+    std::minstd_rand random(seed);
+    for (uint32_t round = 0; round < rounds; ++round) {
+        const Op op = std::array{Op::compare_and_write, Op::copy, Op::verify, Op::write}[random() % 4];
+        if (!device.supports(op)) continue;
+        const uint64_t blocks_max = std::clamp<uint64_t>(compare_and_write_bytes_max / block_bytes, 1, 40);
+        const uint64_t lba = random() % block_count;
+        const uint64_t blocks = 1 + random() % std::min(block_count - lba, blocks_max);
+        const TestClient::Buffer data(blocks * block_bytes, static_cast<std::byte>(random()));
+        const TestClient::Buffer expected(blocks * block_bytes, std::byte{0});
+        std::ranges::copy(at(lba, blocks), expected.bytes().begin());
+        const std::vector<iovec> pieces = cut_up(data.bytes(), unit, random);
+        const std::vector<iovec> expected_pieces = cut_up(expected.bytes(), unit, random);
+        TestClient::Call call(op, lba, blocks,
+                              has_data(op) ? std::span<const iovec>(pieces) : std::span<const iovec>());
+        Status outcome = Status::success;
+        if (op == Op::compare_and_write) {
+            call.request.expected = expected_pieces;
+            if (random() % 3 == 0) {
+                expected.bytes()[random() % expected.bytes().size()] ^= std::byte{1};
+                outcome = Status::miscompare;
+            }
+        }
+        if (op == Op::copy) {
+            call.request.source_lba = random() % (block_count - blocks + 1);
+            const uint64_t from = call.request.source_lba;
+            if (from < lba + blocks && lba < from + blocks) outcome = Status::failed;
+            if (outcome == Status::success) std::ranges::copy(at(from, blocks), data.bytes().begin());
+        }
+        ASSERT_EQ(client.run(call), outcome)
+            << "round " << round << ": " << name_of(op) << " of " << blocks << " at " << lba;
+        if (op != Op::verify && outcome == Status::success) std::ranges::copy(data.bytes(), at(lba, blocks).begin());
+    }
+    ASSERT_EQ(client.run(Op::read, 0, block_count, {&all.piece, 1}), Status::success);
+    EXPECT_TRUE(std::ranges::equal(all.bytes(), model));
+}
+
 }  // namespace weft::bdev

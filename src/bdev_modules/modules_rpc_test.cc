@@ -10,6 +10,7 @@
 #include "bdev_modules/file/file_rpc.h"
 #include "bdev_modules/malloc/malloc_rpc.h"
 #include "bdev_modules/null/null_rpc.h"
+#include "bdev_modules/raid/raid_rpc.h"
 #include "env/linux/test_folder.h"
 #include "rpc/json.h"
 
@@ -22,9 +23,14 @@ protected:
         add_malloc_methods(methods_, devices_, true);
         add_null_methods(methods_, devices_);
         add_file_methods(methods_, devices_, true);
+        devices_.set_io_thread(world_.data_thread());
+        add_raid_methods(methods_, raids_, {});
         methods_.set_state(rpc::runtime);
     }
     void TearDown() override {
+        while (!raids_.all().empty()) {
+            EXPECT_TRUE(call("bdev_raid_delete", {{"name", raids_.all().front()->name()}}).has_value());
+        }
         for (const Device* device : devices_.all()) {
             EXPECT_TRUE(world_.run(devices_.remove(device->name())).has_value());
         }
@@ -59,6 +65,7 @@ protected:
     env::TestFolder folder_;
     TestRuntime world_{2};
     Registry devices_;
+    Raids raids_{devices_, true};
     rpc::Registry methods_;
 };
 
@@ -82,11 +89,16 @@ TEST_F(ModulesRpcTest, WhatIsNotSupportedIsRefusedByName) {
         EXPECT_EQ(answer.error().code, -EINVAL);
         EXPECT_TRUE(answer.error().message.starts_with(name)) << answer.error().message;
     };
-    refused("bdev_malloc_create", "md_size", 8);
-    refused("bdev_malloc_create", "dif_type", 1);
+    refused("bdev_malloc_create", "md_size", 65);
+    refused("bdev_malloc_create", "dif_type", 4);
+    refused("bdev_malloc_create", "dif_pi_format", 3);
     refused("bdev_malloc_create", "physical_block_size", 700);
-    refused("bdev_null_create", "md_size", 8);
-    refused("bdev_null_create", "dif_type", 1);
+    refused("bdev_null_create", "md_size", 65);
+    refused("bdev_null_create", "dif_type", -1);
+    EXPECT_EQ(
+        code_of("bdev_malloc_create", {{"name", "disk"}, {"num_blocks", 100}, {"block_size", 512}, {"dif_type", 1}}),
+        -EINVAL)
+        << "without metadata to be in";
     refused("bdev_null_create", "preferred_write_alignment", 7);
     refused("bdev_null_create", "preferred_unmap_alignment", 7);
     for (const char* method : {"bdev_malloc_create", "bdev_null_create"}) {
@@ -166,6 +178,65 @@ TEST_F(ModulesRpcTest, FilesAreMadeByEitherName) {
     }
 }
 
+TEST_F(ModulesRpcTest, RaidsAreMadeChangedAndRemoved) {
+    for (const char* name : {"a", "b", "c"}) {
+        call("bdev_malloc_create", {{"name", name}, {"num_blocks", 4096}, {"block_size", 512}});
+    }
+    const auto create = [this](const Json& more = Json::object()) {
+        Json params = {{"name", "raid"}, {"raid_level", "raid1"}, {"base_bdevs", {"a", "b"}}};
+        params.update(more);
+        return code_of("bdev_raid_create", params);
+    };
+    EXPECT_EQ(create({{"raid_level", "raid7"}}), rpc::code::invalid_params);
+    EXPECT_EQ(create({{"strip_size_kb", 4}}), -EINVAL);
+    EXPECT_EQ(create({{"raid_level", "0"}, {"strip_size_kb", 3}}), -EINVAL);
+    EXPECT_EQ(create({{"base_bdevs", {"a"}}}), -EINVAL);
+    EXPECT_EQ(create({{"base_bdevs", {"a", "a"}}}), -EPERM);
+    EXPECT_EQ(create({{"name", "c"}}), -EEXIST);
+    EXPECT_EQ(create(), 0);
+    EXPECT_EQ(create(), -EEXIST);
+    EXPECT_EQ(create({{"name", "other"}, {"base_bdevs", {"a", "c"}}}), -EPERM);
+    EXPECT_EQ(devices_.find("c")->claimed_by(), "") << "nothing is left of it";
+
+    Json listed = *call("bdev_raid_get_bdevs", {{"category", "online"}});
+    ASSERT_EQ(listed.size(), 1U);
+    std::vector<std::string> names;
+    for (const auto& [key, value] : listed[0].items()) names.push_back(key);
+    EXPECT_EQ(names, (std::vector<std::string>{"name", "uuid", "strip_size_kb", "state", "raid_level", "superblock",
+                                               "num_base_bdevs", "num_base_bdevs_discovered",
+                                               "num_base_bdevs_operational", "base_bdevs_list"}));
+    EXPECT_EQ(listed[0]["base_bdevs_list"][1], Json({{"name", "b"},
+                                                     {"uuid", devices_.find("b")->uuid().to_string()},
+                                                     {"is_configured", true},
+                                                     {"data_offset", 0},
+                                                     {"data_size", 4096}}));
+    Json described = describe(*devices_.find("raid"))["driver_specific"]["raid"];
+    listed[0].erase("name");
+    EXPECT_EQ(described, listed[0]);
+    EXPECT_EQ(call("bdev_raid_get_bdevs", {{"category", "configuring"}})->size(), 0U);
+    EXPECT_EQ(code_of("bdev_raid_get_bdevs", {{"category", "some"}}), rpc::code::invalid_params);
+    EXPECT_EQ(code_of("bdev_raid_get_bdevs", Json::object()), rpc::code::invalid_params);
+
+    EXPECT_EQ(code_of("bdev_raid_add_base_bdev", {{"raid_bdev", "raid"}, {"base_bdev", "c"}}), -EINVAL) << "it is full";
+    EXPECT_EQ(code_of("bdev_raid_add_base_bdev", {{"raid_bdev", "none"}, {"base_bdev", "c"}}), -ENODEV);
+    EXPECT_EQ(code_of("bdev_raid_remove_base_bdev", {{"name", "none"}}), -ENODEV);
+    EXPECT_EQ(code_of("bdev_raid_remove_base_bdev", {{"name", "c"}}), -ENODEV);
+    EXPECT_EQ(*call("bdev_raid_set_options", {{"process_window_size_kb", 4}, {"process_max_bandwidth_mb_sec", 1}}),
+              Json(true));
+    EXPECT_EQ(code_of("bdev_raid_set_options", {{"process_window_size_kb", 0}}), -EINVAL);
+    EXPECT_EQ(*call("bdev_raid_remove_base_bdev", {{"name", "a"}}), Json(true));
+    EXPECT_EQ(code_of("bdev_raid_add_base_bdev", {{"raid_bdev", "raid"}, {"base_bdev", "none"}}), -ENODEV);
+    EXPECT_EQ(*call("bdev_raid_add_base_bdev", {{"raid_bdev", "raid"}, {"base_bdev", "c"}}), Json(true));
+    const Json process = (*call("bdev_raid_get_bdevs", {{"category", "all"}}))[0]["process"];
+    EXPECT_EQ(process["type"], "rebuild");
+    EXPECT_EQ(process["target"], "c");
+    EXPECT_TRUE(process["progress"].contains("blocks"));
+    EXPECT_TRUE(process["progress"].contains("percent"));
+    EXPECT_EQ(code_of("bdev_raid_add_base_bdev", {{"raid_bdev", "raid"}, {"base_bdev", "a"}}), -EPERM);
+    EXPECT_EQ(*call("bdev_raid_delete", {{"name", "raid"}}), Json(true));
+    EXPECT_EQ(call("bdev_raid_delete", {{"name", "raid"}}).error(), rpc::RpcError(-19, "raid bdev raid not found"));
+}
+
 TEST_F(ModulesRpcTest, EverythingComesBackFromItsConfiguration) {
     const std::string uuid = "6ba7b810-9dad-11d1-80b4-00c04fd430c8";
     ASSERT_TRUE(call("bdev_malloc_create", {{"num_blocks", 100}, {"block_size", 512}, {"uuid", uuid}}).has_value());
@@ -187,6 +258,9 @@ TEST_F(ModulesRpcTest, EverythingComesBackFromItsConfiguration) {
                                          {"readonly", true},
                                          {"direct", false}}));
     ASSERT_TRUE(call("bdev_uring_create", {{"name", "uring"}, {"filename", make_file("uring", 1 << 20)}}));
+    ASSERT_TRUE(
+        call("bdev_raid_create",
+             {{"name", "raid"}, {"raid_level", "concat"}, {"strip_size_kb", 4}, {"base_bdevs", {"uring", "ram"}}}));
     expect_comes_back_from_its_configuration();
 }
 

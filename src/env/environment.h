@@ -12,6 +12,7 @@
 #include "env/clock.h"
 #include "env/files.h"
 #include "env/network.h"
+#include "env/service_directory.h"
 #include "env/shared_memory.h"
 
 namespace weft::env {
@@ -87,6 +88,7 @@ public:
     // Memory for others to read, named `name` (no slashes). What a dead process left under that name is removed.
     // Errors: no_space, permission_denied.
     virtual Result<std::unique_ptr<SharedMemory>> make_shared_memory(const std::string& name, size_t size_bytes) = 0;
+    virtual std::unique_ptr<ServiceDirectory> make_service_directory() = 0;
     virtual void offload(OffloadJob job) = 0;
     // Blocks until nothing that was offloaded runs any more, also no `done`: before what these may touch dies.
     virtual void wait_for_offloaded() = 0;

@@ -124,8 +124,15 @@ public:
     // The same of a file that holds a secret. Errors: permission_denied when others than its owner and its group may
     // read it, or others than its owner write it; invalid_argument when it is no regular file.
     virtual Result<std::string> read_secret(const std::string& path, size_t size_max) = 0;
+    // The same of a file that holds a key and that a request named, into `into`, where alone it is: returns its size.
+    // Errors: permission_denied when it is neither this process's user's nor root's, or when its mode gives anything to
+    // group or others, or outside of the folders of confine(); invalid_argument when it is no regular file;
+    // out_of_range when it is larger than `into`.
+    virtual Result<size_t> read_key(const std::string& path, MutableBytes into) = 0;
     // Replaces the file as a whole: temporary file, fsync, rename, fsync of the folder.
     virtual Result<void> write_atomically(const std::string& path, std::string_view contents) = 0;
+    // The same for a name that a request gave.
+    virtual Result<void> write_allowed(const std::string& path, std::string_view contents) = 0;
     virtual Result<void> remove(const std::string& path) = 0;
     // Gives the file another name, in the place of what has that name; lasting: the folder is synced.
     virtual Result<void> rename(const std::string& from, const std::string& to) = 0;

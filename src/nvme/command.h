@@ -10,6 +10,7 @@
 #include <type_traits>
 
 #include "base/endian.h"
+#include "nvme/bits.h"
 
 namespace weft::nvme {
 
@@ -217,6 +218,10 @@ namespace io_bits {
 inline constexpr uint32_t limited_retry = 1u << 31;        // LR
 inline constexpr uint32_t force_unit_access = 1u << 30;    // FUA
 inline constexpr uint32_t protection_information = 0xFu << 26;  // PRINFO
+inline constexpr uint32_t protection_action = 1u << 29;    // PRACT, the highest of them
+inline constexpr uint32_t check_guard = 1u << 28;          // PRCHK
+inline constexpr uint32_t check_application_tag = 1u << 27;
+inline constexpr uint32_t check_reference_tag = 1u << 26;
 inline constexpr uint32_t deallocate = 1u << 25;           // DEAC, Write Zeroes
 inline constexpr uint32_t storage_tag_check = 1u << 24;    // STC
 inline constexpr uint32_t directive_type = 0xFu << 20;     // DTYPE
@@ -269,6 +274,11 @@ struct CopySourceRange {
     le16 elbat;
     le16 elbatm;
 };
+// CDW12 of Copy.
+namespace copy {
+inline constexpr Bits ranges{0, 8};  // NR, 0's based
+inline constexpr Bits format{8, 4};  // DESFMT
+}  // namespace copy
 static_assert(sizeof(CopySourceRange) == 32 && offsetof(CopySourceRange, eilbrt) == 24);
 
 }  // namespace weft::nvme

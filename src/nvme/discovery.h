@@ -27,6 +27,8 @@ struct DiscoveryLogHeader {
     uint8_t reserved19 = 0;
     le32 tdlpl;  // total length in bytes, with extended entries only
     std::array<uint8_t, 1000> reserved24{};
+
+    static constexpr uint8_t extended = 1u << 0;  // DLPF: the entries are extended ones
 };
 static_assert(sizeof(DiscoveryLogHeader) == 1024 && offsetof(DiscoveryLogHeader, recfmt) == 16);
 static_assert(offsetof(DiscoveryLogHeader, tdlpl) == 20);
@@ -65,6 +67,26 @@ static_assert(sizeof(DiscoveryLogEntry) == 1024 && offsetof(DiscoveryLogEntry, p
 static_assert(offsetof(DiscoveryLogEntry, asqsz) == 8 && offsetof(DiscoveryLogEntry, eflags) == 10);
 static_assert(offsetof(DiscoveryLogEntry, trsvcid) == 32 && offsetof(DiscoveryLogEntry, subnqn) == 256);
 static_assert(offsetof(DiscoveryLogEntry, traddr) == 512 && offsetof(DiscoveryLogEntry, tsas) == 768);
+
+// Behind an entry of an extended log: how long both and the attributes are, and how many of these follow.
+struct ExtendedDiscoveryHeader {
+    le32 tel;
+    le16 numexat;
+    le16 reserved6;
+};
+static_assert(sizeof(ExtendedDiscoveryHeader) == 8);
+
+struct ExtendedAttribute {
+    static constexpr uint16_t admin_label = 0x02;  // ASCII
+    le16 type;
+    le16 length;  // of the value that follows: a multiple of 4, not 0
+};
+static_assert(sizeof(ExtendedAttribute) == 4);
+
+// Log specific parameters of LID 70h in the log of supported pages (Figure 197): what of LSP may be asked.
+inline constexpr uint32_t discovery_supports_extended = 1u << 16;
+inline constexpr uint32_t discovery_supports_port_local = 1u << 17;
+inline constexpr uint32_t discovery_supports_all = 1u << 18;
 
 // The smallest admin submission queue that a discovery entry may name (NVMe Base 2.0, ASQSZ).
 inline constexpr uint16_t admin_queue_size_min = 32;

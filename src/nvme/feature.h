@@ -136,6 +136,28 @@ inline constexpr Bits persist_through_power_loss{0, 1};
 
 }  // namespace feature
 
+// Data of Timestamp, 0Eh.
+struct Timestamp {
+    std::array<uint8_t, 6> milliseconds{};  // lowest byte first
+    uint8_t attributes = 0;
+    uint8_t reserved7 = 0;
+
+    static constexpr uint8_t origin_host = 1u << 1;  // Timestamp Origin, 3:1: set by Set Features; 0: by a reset
+
+    [[nodiscard]] constexpr uint64_t value() const {
+        uint64_t total = 0;
+        for (size_t at = milliseconds.size(); at > 0; --at) total = total << 8 | milliseconds[at - 1];
+        return total;
+    }
+    constexpr void set(uint64_t value) {
+        for (uint8_t& byte : milliseconds) {
+            byte = static_cast<uint8_t>(value);
+            value >>= 8;
+        }
+    }
+};
+static_assert(sizeof(Timestamp) == 8);
+
 // Data of Host Behavior Support, 16h.
 struct HostBehavior {
     uint8_t acre = 0;    // the host heeds CRD

@@ -293,6 +293,10 @@ namespace fcatt {
 inline constexpr uint8_t static_controllers = 1u << 0;
 }  // namespace fcatt
 
+namespace copy_formats {
+inline constexpr uint16_t format_0 = 1u << 0;
+}  // namespace copy_formats
+
 namespace ofcs {
 inline constexpr uint16_t disconnect = 1u << 0;
 }  // namespace ofcs

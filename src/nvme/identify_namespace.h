@@ -114,6 +114,16 @@ inline constexpr uint8_t write_zeroes_deallocates = 1u << 3;
 inline constexpr uint8_t guard_is_crc = 1u << 4;
 }  // namespace dlfeat
 
+namespace mc {
+inline constexpr uint8_t extended = 1u << 0;  // metadata behind each block's data
+inline constexpr uint8_t separate = 1u << 1;
+}  // namespace mc
+
+namespace dpc {  // 2:0: types 1 to 3
+inline constexpr uint8_t first_bytes = 1u << 3;
+inline constexpr uint8_t last_bytes = 1u << 4;
+}  // namespace dpc
+
 namespace dps {
 inline constexpr uint8_t type = 0x7;  // 2:0, 0 is none
 inline constexpr uint8_t first_bytes = 1u << 3;
@@ -131,6 +141,9 @@ struct IdentifyNvmNamespace {
     std::array<le32, 64> elbaf{};  // storage tag size in 6:0, protection information format in 8:7
     std::array<uint8_t, 3828> reserved268{};
 };
+namespace elbaf {
+inline constexpr uint32_t format_shift = 7;  // PIF, above STS
+}
 static_assert(sizeof(IdentifyNvmNamespace) == 4096 && offsetof(IdentifyNvmNamespace, elbaf) == 12);
 
 // CNS 08h.

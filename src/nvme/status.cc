@@ -107,6 +107,7 @@ constexpr StatusName names[] = {
     {status::invalid_protection_information,      "INVALID PROTECTION INFORMATION"},
     {status::write_to_read_only_range,            "WRITE TO READ ONLY RANGE"},
     {status::command_size_limit_exceeded,         "COMMAND SIZE LIMIT EXCEEDED"},
+    {status::overlapping_io_range,                "OVERLAPPING I/O RANGE"},
     {status::zone_boundary_error,                 "ZONE BOUNDARY ERROR"},
     {status::zone_is_full,                        "ZONE IS FULL"},
     {status::zone_is_read_only,                   "ZONE IS READ ONLY"},

@@ -150,6 +150,7 @@ inline constexpr Status conflicting_attributes{1, 0x80};
 inline constexpr Status invalid_protection_information{1, 0x81};
 inline constexpr Status write_to_read_only_range{1, 0x82};
 inline constexpr Status command_size_limit_exceeded{1, 0x83};
+inline constexpr Status overlapping_io_range{1, 0x87};  // NVM Command Set 1.1
 inline constexpr Status zone_boundary_error{1, 0xB8};
 inline constexpr Status zone_is_full{1, 0xB9};
 inline constexpr Status zone_is_read_only{1, 0xBA};

@@ -51,6 +51,7 @@ Task<Result<void>> Controller::initialize() {
 tcp::ConnectionOptions Controller::connection_options(bool admin) const {
     return {.address = options_.address,
             .socket = options_.socket,
+            .tls_key = options_.tls_key,
             .protocol = {.depth = admin ? options_.admin_depth : io_depth(),
                          .is_admin = admin,
                          .header_digest = options_.header_digest,
@@ -77,11 +78,7 @@ Task<Result<void>> Controller::connect_admin_queue() {
     admin_ = std::move(*connection);
     auto answer = co_await fabrics_connect(*admin_, 0, options_.admin_depth);
     if (!answer) co_return std::unexpected(std::move(answer).error());
-    if ((*answer & (nvme::connect_authreq_ascr | nvme::connect_authreq_atr)) != 0) {
-        co_return fail(Errc::permission_denied,
-                       "Connect (admin queue): the controller demands in-band authentication, which this host does "
-                       "not do yet");
-    }
+    WEFT_CO_TRY(co_await authenticate_queue(*admin_, 0, *answer));
     cntlid_ = static_cast<uint16_t>(*answer & 0xFFFF);
     co_return Result<void>{};
 }

@@ -11,8 +11,10 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +23,7 @@
 #include "nvme/fabrics.h"
 #include "nvme/identify.h"
 #include "nvme/registers.h"
+#include "nvme_host/authentication.h"
 #include "nvme_host/qpair.h"
 #include "nvme_host/tcp/connection.h"
 #include "nvme_host/tcp/connection_group.h"
@@ -32,25 +35,28 @@ struct ControllerOptions {
     env::SocketOptions socket;
     std::string subnqn;
     std::string hostnqn;
+    std::optional<net::PskKey> tls_key;  // of this host and that subsystem (nvme/tls/psk.h); with it: all through TLS
     std::array<uint8_t, 16> hostid{};
     uint16_t cntlid = nvme::cntlid_dynamic;
 
-    uint32_t admin_depth = 31;    // commands outstanding: one less than the queue's entries
-    uint32_t io_queue_max = 0;    // asked for; see io_queue_limit()
-    uint32_t io_depth = 127;      // as above; cut to what CAP.MQES allows
-    uint32_t kato_ms = 10'000;    // 0: no keep-alive
+    uint32_t admin_depth = 31;  // commands outstanding: one less than the queue's entries
+    uint32_t io_queue_max = 0;  // asked for; see io_queue_limit()
+    uint32_t io_depth = 127;  // as above; cut to what CAP.MQES allows
+    uint32_t kato_ms = 10'000;  // 0: no keep-alive
     bool header_digest = false;
     bool data_digest = false;
-    uint8_t data_alignment = 0;   // HPDA, 0's based, in dwords
-    bool sq_flow_control = false; // without it the controller need not send an answer after data (SUCCESS)
-    bool discard = false;         // data read on I/O queues is counted and thrown away
+    uint8_t data_alignment = 0;  // HPDA, 0's based, in dwords
+    bool sq_flow_control = false;  // without it the controller need not send an answer after data (SUCCESS)
+    bool discard = false;  // data read on I/O queues is counted and thrown away
+
+    std::optional<DhchapKeys> dhchap;  // without it, a controller that demands authentication is of no use
 
     env::TimeNs connect_timeout = 10 * env::ns_per_s;
     env::TimeNs admin_timeout = 30 * env::ns_per_s;  // a queue that does not answer for so long is given up
-    env::TimeNs io_timeout = 0;                      // 0: never
+    env::TimeNs io_timeout = 0;  // 0: never
 
     std::function<void(const nvme::AsyncEvent&)> on_event;  // from the loop of the controller's thread
-    std::function<void(const Error&)> on_lost;              // the same, once: the admin queue is gone
+    std::function<void(const Error&)> on_lost;  // the same, once: the admin queue is gone
 };
 
 // Lives on the thread that it was connected on, with its admin queue; its I/O queues live where they were created.
@@ -69,6 +75,10 @@ public:
     // Connects one more I/O queue, from the controller's thread, on the group's; returns to the controller's.
     Task<Result<Qpair*>> create_io_qpair(tcp::ConnectionGroup& group);
     Task<void> destroy_io_qpair(Qpair& qpair);
+
+    // Authenticates the admin queue and every I/O queue once more, one after the other; needs
+    // ControllerOptions::dhchap. Errors: of the first one that failed, which is lost.
+    Task<Result<void>> authenticate_again();
 
     // A command on the admin queue. A status of the controller's is a value; Errors: the queue is gone, or the
     // data came with a wrong digest. `data` is read or written by the opcode's direction.
@@ -101,6 +111,7 @@ private:
     Task<Result<void>> wait_ready(bool ready);
     Task<Result<void>> configure();
     Task<Result<uint32_t>> fabrics_connect(Qpair& qpair, uint16_t qid, uint32_t depth);
+    Task<Result<void>> authenticate_queue(Qpair& qpair, uint16_t qid, uint32_t connect_cdw0);
     Task<Result<uint64_t>> get_property(std::string name, uint32_t offset, uint8_t size);
     Task<Result<void>> set_property(std::string name, uint32_t offset, uint32_t value);
     Task<Result<std::unique_ptr<tcp::Connection>>> open_io_queue(tcp::ConnectionGroup& group, uint16_t qid);
@@ -125,6 +136,7 @@ private:
     std::unique_ptr<tcp::Connection> admin_;
     std::vector<IoQueue> io_queues_;
 
+    std::atomic<uint16_t> auth_transaction_ = 0;  // of the last exchange, of whichever queue
     uint16_t cntlid_ = 0;
     nvme::Capabilities capabilities_;
     nvme::Version version_;

@@ -42,7 +42,47 @@ Task<Result<std::unique_ptr<tcp::Connection>>> Controller::open_io_queue(tcp::Co
         co_await (*connection)->close();
         co_return std::unexpected(std::move(answer).error());
     }
+    if (auto proved = co_await authenticate_queue(**connection, qid, *answer); !proved) {
+        co_await (*connection)->close();
+        co_return std::unexpected(std::move(proved).error());
+    }
     co_return std::move(*connection);
+}
+
+// On the queue's thread, when the controller demands it, or when it must prove itself to us.
+Task<Result<void>> Controller::authenticate_queue(Qpair& qpair, uint16_t qid, uint32_t connect_cdw0) {
+    const std::string step = qid == 0 ? "admin queue" : fmt::format("I/O queue {}", qid);
+    if ((connect_cdw0 & nvme::connect_authreq_ascr) != 0) {
+        co_return fail(Errc::not_supported,
+                       fmt::format("{}: the controller demands a secure channel made by authentication, which this "
+                                   "host does not do",
+                                   step));
+    }
+    const bool is_demanded = (connect_cdw0 & nvme::connect_authreq_atr) != 0;
+    if (!options_.dhchap) {
+        if (!is_demanded) co_return Result<void>{};
+        co_return fail(Errc::permission_denied,
+                       fmt::format("{}: the controller demands in-band authentication, and no key was given", step));
+    }
+    if (!is_demanded && !options_.dhchap->controller) co_return Result<void>{};
+    auto done = co_await authenticate(qpair, {.hostnqn = options_.hostnqn, .subnqn = options_.subnqn}, *options_.dhchap,
+                                      ++auth_transaction_);
+    if (!done) co_return fail(done.error().code, fmt::format("{}: {}", step, done.error().message));
+    co_return Result<void>{};
+}
+
+Task<Result<void>> Controller::authenticate_again() {
+    WEFT_ASSERT(home_.is_current());
+    if (!options_.dhchap) co_return fail(Errc::invalid_argument, "no key was given");
+    WEFT_CO_TRY(co_await authenticate_queue(*admin_, 0, nvme::connect_authreq_atr));
+    for (const IoQueue& queue : io_queues_) {
+        if (queue.connection == nullptr) continue;
+        co_await resume_on(queue.connection->thread());
+        const auto done = co_await authenticate_queue(*queue.connection, queue.qid, nvme::connect_authreq_atr);
+        co_await resume_on(home_);
+        if (!done) co_return std::unexpected(done.error());
+    }
+    co_return Result<void>{};
 }
 
 Task<void> Controller::destroy_io_qpair(Qpair& qpair) {

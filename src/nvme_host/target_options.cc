@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
+#include <cstring>
 
 #include "base/uuid.h"
 #include "env/environment.h"
 #include "nvme/fabrics.h"
+#include "nvme/tls/psk.h"
 
 namespace weft::nvme_host {
 
@@ -53,6 +55,77 @@ Result<std::array<uint8_t, 16>> choose_hostid(const TargetOptions& options, cons
         if (!id.empty()) return parse_hostid(id);
     }
     return Uuid::from_names({"hostid", hostnqn}).octets();
+}
+
+// The key of this host and that subsystem, from what was given.
+Result<std::optional<net::PskKey>> tls_key(const TargetOptions& options, const ControllerOptions& made,
+                                           env::Environment& environment) {
+    if (!options.tls && options.tls_key.empty()) return std::nullopt;
+    if (options.tls_key.empty()) {
+        return fail(Errc::invalid_argument,
+                    "TLS needs a key: --tls-key FILE, with what `nvme gen-tls-key` printed (NVMeTLSkey-1:…)");
+    }
+    constexpr size_t file_bytes_max = 4096;
+    std::string text = options.tls_key;
+    if (!text.starts_with("NVMeTLSkey-1:")) {
+        auto read = environment.files().read_secret(text, file_bytes_max);
+        if (!read) return std::unexpected(std::move(read).error());
+        text = read->substr(0, read->find_last_not_of(" \t\r\n") + 1);
+    }
+    const auto configured = nvme::tls::parse_interchange(text);
+    explicit_bzero(text.data(), text.size());
+    if (!configured) return std::unexpected(configured.error());
+    if (options.tls_identity_version > 1) {
+        return fail(Errc::invalid_argument, "the version of the TLS identity is 0 or 1");
+    }
+    const auto derivation =
+        options.tls_old_derivation ? nvme::tls::Derivation::libnvme_before_1_16 : nvme::tls::Derivation::standard;
+    const auto psk = nvme::tls::make_tls_psk(*configured, made.hostnqn, made.subnqn,
+                                             static_cast<uint8_t>(options.tls_identity_version), derivation);
+    if (!psk) {
+        return fail(Errc::invalid_argument,
+                    "the NQNs of host and subsystem are too long for a TLS identity of version 0: take version 1");
+    }
+    return net::PskKey(psk->identity.text(), psk->key.bytes());
+}
+
+// A name out of a list, as the one bit that is set. Errors: invalid_argument, with the list.
+template <class T, size_t count>
+Result<uint32_t> only(std::string_view option, const std::string& name, const std::array<T, count>& all) {
+    std::string names;
+    for (const T one : all) {
+        if (nvme::auth::name_of(one) == name) return 1U << static_cast<uint8_t>(one);
+        names += fmt::format("{}{}", names.empty() ? "" : ", ", nvme::auth::name_of(one));
+    }
+    return fail(Errc::invalid_argument, fmt::format("{} '{}' is none of {}", option, name, names));
+}
+
+Result<void> take_keys(const TargetOptions& options, env::Environment& environment, ControllerOptions& made) {
+    if (options.dhchap_key.empty()) {
+        if (options.dhchap_ctrl_key.empty()) return {};
+        return fail(Errc::invalid_argument, "dhchap-ctrl-key needs dhchap-key: the host authenticates first");
+    }
+    DhchapKeys keys;
+    auto key = read_dhchap_key(environment, options.dhchap_key);
+    if (!key) return fail(key.error().code, fmt::format("dhchap-key: {}", key.error().message));
+    keys.host = std::move(*key);
+    if (!options.dhchap_ctrl_key.empty()) {
+        auto other = read_dhchap_key(environment, options.dhchap_ctrl_key);
+        if (!other) return fail(other.error().code, fmt::format("dhchap-ctrl-key: {}", other.error().message));
+        keys.controller = std::move(*other);
+    }
+    if (!options.dhchap_digest.empty()) {
+        const auto bits = only("dhchap-digest", options.dhchap_digest, nvme::auth::all_hashes);
+        if (!bits) return std::unexpected(bits.error());
+        keys.allowed.hashes = *bits;
+    }
+    if (!options.dhchap_dhgroup.empty()) {
+        const auto bits = only("dhchap-dhgroup", options.dhchap_dhgroup, nvme::auth::all_groups);
+        if (!bits) return std::unexpected(bits.error());
+        keys.allowed.groups = *bits;
+    }
+    made.dhchap = std::move(keys);
+    return {};
 }
 
 }  // namespace
@@ -129,6 +202,11 @@ Result<ControllerOptions> controller_options(const TargetOptions& given, env::En
     auto hostid = choose_hostid(options, made.hostnqn, environment);
     if (!hostid) return std::unexpected(std::move(hostid).error());
     made.hostid = *hostid;
+    auto key = tls_key(options, made, environment);
+    if (!key) return std::unexpected(std::move(key).error());
+    made.tls_key = std::move(*key);
+
+    WEFT_TRY(take_keys(options, environment, made));
     made.header_digest = options.header_digest;
     made.data_digest = options.data_digest;
     made.kato_ms = options.kato_ms;

@@ -19,8 +19,16 @@ struct TargetOptions {
     std::string hostid;
     std::string transport_id;  // all of that in one, as apply_transport_id() takes it; wins
     std::string congestion;
+    std::string dhchap_key;       // DHHC-1:… or a file with it
+    std::string dhchap_ctrl_key;  // the same
+    std::string dhchap_digest;    // the only hash that is offered, for tests; empty: all
+    std::string dhchap_dhgroup;   // the only DH group
     bool header_digest = false;
     bool data_digest = false;
+    bool tls = false;
+    std::string tls_key;  // NVMeTLSkey-1:…, or a file with one; with it there is TLS
+    uint32_t tls_identity_version = 0;
+    bool tls_old_derivation = false;  // as libnvme before 1.16 makes keys
     uint32_t kato_ms = 10'000;
     uint32_t timeout_s = 10;
 };

@@ -1,10 +1,12 @@
 #include "nvmf/connect.h"
 
 #include <optional>
+#include <utility>
 
 #include "base/log.h"
 #include "nvme/fabrics.h"
-#include "nvmf/controller.h"
+#include "nvmf/auth/qpair_auth.h"
+#include "nvmf/controller/controller.h"
 #include "nvmf/log_flags.h"
 #include "nvmf/poll_group.h"
 #include "nvmf/target.h"
@@ -57,6 +59,11 @@ void finish(Request& request, const Refusal& answer) {
     qpair.send(request);
 }
 
+// CDW0 of a Connect that succeeded (NVMe Base 2.0, Figure 547).
+uint32_t connect_answer(uint16_t cntlid, bool needs_authentication) {
+    return cntlid | (needs_authentication ? nvme::connect_authreq_atr : 0U);
+}
+
 // The connection was lost while its Connect was away: nobody waits for the answer.
 bool is_lost(const Request& request) { return request.state() == RequestState::draining; }
 
@@ -85,6 +92,7 @@ Task<void> connect_admin(Request& request, ConnectCommand command, ConnectData d
     qpair.has_flow_control = (command.cattr & ConnectCommand::disable_sq_flow_control) == 0;
     qpair.subsystem = group.subsystem(admission.subsystem_id);
     WEFT_ASSERT(qpair.subsystem != nullptr);
+    qpair.ana = qpair.subsystem->ana.acquire(listener);
     qpair.controller = &group.add_controller(std::make_unique<Controller>(group, qpair,
                                                                           ControllerIdentity{.uid = admission.uid,
                                                                                              .cntlid = admission.cntlid,
@@ -95,11 +103,14 @@ Task<void> connect_admin(Request& request, ConnectCommand command, ConnectData d
                                                                           qpair.options(), command.kato));
     qpair.controller_group = &group;
     qpair.controller_uid = admission.uid;
+    const env::TimeNs auth_limit = command.kato == 0 ? QpairAuth::limit_default : command.kato.value() * env::ns_per_ms;
+    if (admission.needs_authentication) qpair.auth = std::make_unique<QpairAuth>(qpair, auth_limit);
+    find_attached_namespaces(qpair);
     ++group.stats.admin_qpairs;
     ++group.stats.current_admin_qpairs;
     --group.stats.current_unassociated_qpairs;
     qpair.connected();
-    request.completion.cdw0 = admission.cntlid;
+    request.completion.cdw0 = connect_answer(admission.cntlid, admission.needs_authentication);
     finish(request, {status::success});
 }
 
@@ -136,12 +147,18 @@ Task<void> connect_io(Request& request, ConnectCommand command, ConnectData data
             qpair.has_flow_control = (command.cattr & ConnectCommand::disable_sq_flow_control) == 0;
             qpair.subsystem = group.subsystem(place.subsystem_id);
             WEFT_ASSERT(qpair.subsystem != nullptr);
+            // The state is the controller's: that of the listener through which its admin queue came.
+            qpair.ana = qpair.subsystem->ana.acquire(place.listener);
+            find_attached_namespaces(qpair);
             qpair.io = std::make_unique<IoMeter>();
+            if (place.needs_authentication) {
+                qpair.auth = std::make_unique<QpairAuth>(qpair, QpairAuth::limit_default);
+            }
             ++group.stats.io_qpairs;
             ++group.stats.current_io_qpairs;
             --group.stats.current_unassociated_qpairs;
             qpair.connected();
-            request.completion.cdw0 = data.cntlid.value();
+            request.completion.cdw0 = connect_answer(data.cntlid, place.needs_authentication);
         }
     }
     finish(request, answer);
@@ -162,6 +179,11 @@ void start_connect(Request& request) {
     qpair.hostnqn = nvme::nqn_of_field(data.hostnqn);
     qpair.hostid = Uuid(data.hostid);
     if (const auto refusal = check(command, data, qpair.options())) return finish(request, *refusal);
+    if (qpair.secure != nullptr && !qpair.secure->is_for(qpair.hostnqn, nvme::nqn_of_field(data.subnqn))) {
+        WEFT_NOTICELOG("host \"{}\" came through TLS with the key of host {} and subsystem {}",
+                       log::quoted(qpair.hostnqn), qpair.secure->hostnqn, qpair.secure->subnqn);
+        return finish(request, {status::connect_invalid_host.with_dnr()});
+    }
     spawn(command.qid == 0 ? connect_admin(request, command, data) : connect_io(request, command, data));
 }
 
@@ -171,6 +193,7 @@ void qpair_closed(Qpair& qpair) {
 
 void qpair_gone(Qpair& qpair) {
     qpair.group().retire_figures(qpair);
+    if (qpair.ana != nullptr) qpair.subsystem->ana.release(*std::exchange(qpair.ana, nullptr));
     PollGroupStats& stats = qpair.group().stats;
     if (qpair.subsystem == nullptr) {
         --stats.current_unassociated_qpairs;

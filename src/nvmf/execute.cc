@@ -1,16 +1,21 @@
 #include "nvmf/execute.h"
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "nvme/describe.h"
 #include "nvme/fabrics.h"
 #include "nvme/feature.h"
 #include "nvme/identify.h"
+#include "nvme/lba_status.h"
 #include "nvme/log_page.h"
+#include "nvmf/auth/qpair_auth.h"
 #include "nvmf/connect.h"
-#include "nvmf/controller.h"
-#include "nvmf/io_commands.h"
+#include "nvmf/controller/controller.h"
+#include "nvmf/io/io_commands.h"
 #include "nvmf/log_flags.h"
 #include "nvmf/poll_group.h"
+#include "nvmf/target.h"
 
 namespace weft::nvmf {
 
@@ -34,6 +39,7 @@ Status plan_feature(Request& request, uint32_t sgl_bytes, TransferDirection dire
     switch (feature.id) {
         case nvme::FeatureId::host_behavior_support:
             return take(request, direction, sizeof(nvme::HostBehavior), sgl_bytes);
+        case nvme::FeatureId::timestamp: return take(request, direction, sizeof(nvme::Timestamp), sgl_bytes);
         case nvme::FeatureId::host_identifier: {
             // NVMe Base 2.0, 5.27.1.25: with EXHID set the identifier has 16 bytes, which is what fabrics use.
             if (direction == TransferDirection::host_to_controller) return status::success;
@@ -47,6 +53,11 @@ Status plan_feature(Request& request, uint32_t sgl_bytes, TransferDirection dire
 Status plan_admin(Request& request, uint32_t sgl_bytes) {
     const nvme::Command& command = request.command;
     if (command.fuse() != nvme::Fuse::none) return status::invalid_field.with_dnr();
+    if (const AdminHook* hook = request.qpair->group().target().admin_hook(command.opcode)) {
+        const uint64_t bytes = hook->data_bytes ? hook->data_bytes(command) : 0;
+        if (bytes > request.qpair->options().max_io_size) return status::invalid_field.with_dnr();
+        if (bytes > 0) return take(request, nvme::transfer_direction(command.opcode), bytes, sgl_bytes);
+    }
     switch (command.admin_opcode()) {
         case AdminOpcode::identify:
             return take(request, TransferDirection::controller_to_host, nvme::identify_data_size, sgl_bytes);
@@ -58,10 +69,21 @@ Status plan_admin(Request& request, uint32_t sgl_bytes) {
         }
         case AdminOpcode::get_features: return plan_feature(request, sgl_bytes, TransferDirection::controller_to_host);
         case AdminOpcode::set_features: return plan_feature(request, sgl_bytes, TransferDirection::host_to_controller);
+        case AdminOpcode::namespace_attachment:
+            if (request.qpair->subsystem->identity.is_discovery) return status::invalid_opcode.with_dnr();
+            return take(request, TransferDirection::host_to_controller, nvme::identify_data_size, sgl_bytes);
+        case AdminOpcode::get_lba_status: {
+            if (request.qpair->subsystem->identity.is_discovery) return status::invalid_opcode.with_dnr();
+            const uint64_t bytes = nvme::LbaStatusRequest::from(command).length_bytes;
+            if (bytes > request.qpair->options().max_io_size) return status::invalid_field.with_dnr();
+            return take(request, TransferDirection::controller_to_host, bytes, sgl_bytes);
+        }
         case AdminOpcode::abort:
         case AdminOpcode::async_event_request:
         case AdminOpcode::keep_alive: return status::success;
-        default: return status::invalid_opcode.with_dnr();
+        default:
+            if (request.qpair->group().target().admin_hook(command.opcode) != nullptr) return status::success;
+            return status::invalid_opcode.with_dnr();
     }
 }
 
@@ -70,13 +92,28 @@ Status plan_fabrics(Request& request, uint32_t sgl_bytes) {
     const FabricsType type = request.command.fabrics_type();
     switch (type) {
         case FabricsType::connect:
-            if (qpair.state == Qpair::State::enabled || qpair.is_connecting) return status::command_sequence_error;
+            if (qpair.subsystem != nullptr || qpair.is_connecting) return status::command_sequence_error;
             return take(request, TransferDirection::host_to_controller, sizeof(nvme::ConnectData), sgl_bytes);
         case FabricsType::property_get:
         case FabricsType::property_set: return qpair.is_admin() ? status::success : status::invalid_field.with_dnr();
         case FabricsType::disconnect: return status::success;
-        default: return status::invalid_field.with_dnr();  // authentication was not asked for
+        case FabricsType::authentication_send:
+        case FabricsType::authentication_receive: {
+            if (const Status checked = QpairAuth::check(request.command); !checked.is_success()) return checked;
+            const auto command = nvme::as_fabrics<nvme::AuthenticationCommand>(request.command);
+            const bool is_send = type == FabricsType::authentication_send;
+            return take(request,
+                        is_send ? TransferDirection::host_to_controller : TransferDirection::controller_to_host,
+                        std::min(command.length.value(), auth_data_max), sgl_bytes);
+        }
+        default: return status::invalid_field.with_dnr();
     }
+}
+
+// A host may begin by itself on a queue that is enabled, to authenticate again.
+QpairAuth& auth_of(Qpair& qpair) {
+    if (qpair.auth == nullptr) qpair.auth = std::make_unique<QpairAuth>(qpair, QpairAuth::limit_default);
+    return *qpair.auth;
 }
 
 void finish(Request& request, Status outcome) {
@@ -91,6 +128,8 @@ void execute_fabrics(Request& request) {
     Qpair& qpair = *request.qpair;
     switch (request.command.fabrics_type()) {
         case FabricsType::connect: return start_connect(request);
+        case FabricsType::authentication_send:
+        case FabricsType::authentication_receive: return auth_of(qpair).execute(request);
         case FabricsType::property_get: return finish(request, qpair.controller->property_get(request));
         case FabricsType::property_set: return finish(request, qpair.controller->property_set(request));
         case FabricsType::disconnect: {
@@ -120,7 +159,9 @@ Status plan_command(Request& request, uint32_t sgl_bytes) {
     return request.qpair->is_admin() ? plan_admin(request, sgl_bytes) : plan_io(request, sgl_bytes);
 }
 
-bool uses_control_data(const Request& request) { return request.command.is_fabrics() || request.qpair->is_admin(); }
+bool uses_control_data(const Request& request) {
+    return request.command.is_fabrics() || request.qpair->is_admin() || uses_heap(request);
+}
 
 void execute_command(Request& request) {
     request.move(RequestEvent::execute);

@@ -39,7 +39,7 @@ void count_io(const Request& request) {
     ++group.stats.completed_nvme_io;
     if (qpair.io == nullptr || request.command.is_fabrics()) return;
     // Another namespace may have this NSID by now: a moment's worth of commands is not worth a look at its opening.
-    NamespaceView* ns = qpair.subsystem->find(request.command.nsid);
+    NamespaceView* ns = qpair.find_namespace(request.command.nsid);
     if (!request.status().is_success()) [[unlikely]] {
         qpair.io->count_error();
         if (ns != nullptr) ns->io.count_error();

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
-#include "nvmf/controller.h"
+#include "nvmf/controller/controller.h"
 #include "nvmf/transport.h"
 
 namespace weft::nvmf {

@@ -6,12 +6,14 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/intrusive_list.h"
 #include "env/address.h"
 #include "memory/buffer_pool.h"
 #include "nvmf/figures.h"
 #include "nvmf/request.h"
+#include "nvmf/secure/secure_channel.h"
 #include "nvmf/transport_id.h"
 #include "nvmf/transport_options.h"
 #include "nvmf/views.h"
@@ -20,15 +22,17 @@ namespace weft::nvmf {
 
 class Controller;
 class PollGroup;
+class QpairAuth;
 
 class Qpair {
 public:
-    enum class State : uint8_t { uninitialized, connecting, enabled, deactivating };
+    enum class State : uint8_t { uninitialized, connecting, authenticating, enabled, deactivating };
 
-    Qpair(PollGroup& group, uint64_t uid) : group_(group), uid_(uid) {}
+    // `options` are its transport's, which outlives it.
+    Qpair(PollGroup& group, const TransportOptions& options, uint64_t uid);
     Qpair(const Qpair&) = delete;
     Qpair& operator=(const Qpair&) = delete;
-    virtual ~Qpair() { WEFT_ASSERT(outstanding.empty()); }
+    virtual ~Qpair();
 
     // `request` is executed: its completion is filled but for sqhd and cid. Sends data and completion. A request
     // whose connection is gone is only released.
@@ -37,12 +41,12 @@ public:
     virtual void resume(Request& request) = 0;
     // Ends the connection, some time later: nothing is executed any more, what executes is waited for. Idempotent.
     virtual void close(std::string_view why) = 0;
-    // Connect succeeded: the queue has its depth and may take I/O.
+    // Connect succeeded: the queue has its depth and may take I/O; with `auth`, once that is completed.
     virtual void connected() = 0;
     // Takes back reads of `ns` (all when nullptr) that wait to be sent from device memory, and holds them.
     virtual void withdraw(NamespaceView& ns) = 0;
     [[nodiscard]] virtual BufferCache& buffers() = 0;
-    [[nodiscard]] virtual const TransportOptions& options() const = 0;
+    [[nodiscard]] const TransportOptions& options() const { return options_; }
     // The listener it came through, as it was configured; and the address it reached, which differs from that when
     // the listener is a wildcard.
     [[nodiscard]] virtual TransportId listen_id() const = 0;
@@ -52,6 +56,15 @@ public:
     [[nodiscard]] PollGroup& group() const { return group_; }
     [[nodiscard]] uint64_t uid() const { return uid_; }
     [[nodiscard]] bool is_admin() const { return qid == 0; }
+    // While it is not enabled: success when the command may be looked at all the same.
+    [[nodiscard]] nvme::Status check_early(const nvme::Command& command) const;
+    // The namespace, if it is there and this queue's controller has it; connected queues only.
+    [[nodiscard]] NamespaceView* find_namespace(uint32_t nsid) const {
+        NamespaceView* ns = subsystem->find(nsid);
+        return ns == nullptr || !ns->is_selective || is_attached(nsid) ? ns : nullptr;
+    }
+    // A bit for each namespace that not all controllers have.
+    void set_attached(uint32_t nsid, bool is_so);
     // SQHD of the next completion (NVMe Base 2.0, 3.3.1.2.1.2): counted, or FFFFh without flow control.
     uint16_t next_sqhd();
 
@@ -62,18 +75,33 @@ public:
     bool has_flow_control = true;
     bool is_connecting = false;  // a Connect is being executed
     SubsystemView* subsystem = nullptr;
+    AnaView* ana = nullptr;  // of the controller's listener; nullptr where ANA is not reported
     Controller* controller = nullptr;     // admin queues: owned by the poll group, on this thread
     PollGroup* controller_group = nullptr;  // where the controller lives
     uint64_t controller_uid = 0;
     std::string hostnqn;
     Uuid hostid;
+    std::unique_ptr<const SecureChannel> secure;  // through TLS: as whom
+    std::unique_ptr<QpairAuth> auth;  // from when authentication is demanded, or was begun by the host
     std::unique_ptr<IoMeter> io;  // I/O queues, from Connect on: commands answered
+
+    // The command before was the first of a fused pair: it, or (when it has failed) that it was.
+    bool awaits_fused = false;
+    bool fused_first_failed = false;
+    Request* fused_first = nullptr;
 
     IntrusiveList<Request, &Request::outstanding_link> outstanding;
     ListLink<Qpair> link;  // the poll group's list
 
 private:
+    [[nodiscard]] bool is_attached(uint32_t nsid) const {
+        const size_t word = (nsid - 1) / 64;
+        return word < attached_.size() && (attached_[word] >> ((nsid - 1) % 64) & 1) != 0;
+    }
+
     PollGroup& group_;
+    const TransportOptions& options_;
+    std::vector<uint64_t> attached_;  // as far as there is a bit set, or was
     const uint64_t uid_;
     uint16_t sqhd_ = 0;
 };

@@ -41,6 +41,7 @@ void Request::trace_move(RequestState from, RequestEvent event) {
         case RequestEvent::need_buffer: return trace_at(Point::tcp_req_need_buffer);
         case RequestEvent::receive: return;  // where the data comes from is the transport's to tell
         case RequestEvent::hold:
+        case RequestEvent::await_partner:
         case RequestEvent::withdraw: return trace_at(Point::tcp_req_held);
         case RequestEvent::execute:
             return trace_at(Point::tcp_req_executing,
@@ -75,10 +76,15 @@ void Request::reset() {
     source = DataSource::none;
     iov_count = 0;
     range_next = 0;
+    range_done = 0;
+    is_half_done = false;
+    WEFT_ASSERT(partner == nullptr);
+    fused_outcome = {};
     stream_opening = 0;
     stored_bytes = 0;
     partial_bytes = 0;
     is_aborted = false;
+    is_preempted = false;
     trace_id_ = 0;
     io.trace_owner = 0;
     control.reset();

@@ -49,12 +49,17 @@ struct Request {
     DataSource source = DataSource::none;
     uint8_t buffer_count = 0;
     uint8_t iov_count = 0;
-    uint16_t range_next = 0;      // Dataset Management: the range to do next
+    uint16_t range_next = 0;      // Dataset Management, Copy: the range to do next
+    uint32_t range_done = 0;      // Copy: blocks of it that are there
+    bool is_half_done = false;    // Copy: the piece at hand was read, and is to be written
+    Request* partner = nullptr;   // fused: the other half of the pair, while both are there
+    nvme::Status fused_outcome;   // fused: it is alone, and ends with this when its data has come
     uint64_t stream_opening = 0;  // streamed: NamespaceView::opening of where it goes
     uint32_t stored_bytes = 0;    // streamed: in the device
     uint32_t partial_bytes = 0;   // streamed: after these, in iov[0], arrived but not stored
     env::TimeNs began = 0;        // the turn in which its capsule arrived
     bool is_aborted = false;      // Abort asked for it while the device had it
+    bool is_preempted = false;    // the same, for a Preempt and Abort
     bool is_admin_counted = false;  // counts in SubsystemView::admin_outstanding
 
     ListLink<Request> outstanding_link;  // of its qpair
@@ -66,6 +71,7 @@ struct Request {
     BufferWaiter buffer_waiter;
     std::unique_ptr<std::byte[]> control;
     bdev::Request io;
+    bdev::Protection protection;  // what io.protection points at, when it points at something
 
     [[nodiscard]] RequestState state() const { return state_; }
     // The only assignment to the state.

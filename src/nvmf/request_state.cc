@@ -11,6 +11,7 @@ std::string_view name_of(RequestState state) {
         case RequestState::executing: return "executing";
         case RequestState::retrying: return "retrying";
         case RequestState::sending: return "sending";
+        case RequestState::waiting_for_partner: return "waiting_for_partner";
         case RequestState::draining: return "draining";
     }
     return "?";
@@ -23,6 +24,7 @@ std::string_view name_of(RequestEvent event) {
         case RequestEvent::hold: return "hold";
         case RequestEvent::execute: return "execute";
         case RequestEvent::retry: return "retry";
+        case RequestEvent::await_partner: return "await_partner";
         case RequestEvent::complete: return "complete";
         case RequestEvent::sent: return "sent";
         case RequestEvent::withdraw: return "withdraw";

@@ -19,9 +19,10 @@ enum class RequestState : uint8_t {
     executing,           // the device, or a coroutine of the control path, has it
     retrying,            // the device was short of something; submitted again in a later turn
     sending,             // data and completion are on their way to the socket
+    waiting_for_partner, // half of a fused operation whose other half, or its data, has not come
     draining,            // the connection is gone; whoever executes it has yet to let go
 };
-inline constexpr size_t request_state_count = 8;
+inline constexpr size_t request_state_count = 9;
 
 enum class RequestEvent : uint8_t {
     need_buffer,
@@ -29,13 +30,14 @@ enum class RequestEvent : uint8_t {
     hold,
     execute,
     retry,
+    await_partner,
     complete,
     sent,
     withdraw,         // a read that was to be sent from device memory: its namespace is being paused
     connection_lost,
     drained,
 };
-inline constexpr size_t request_event_count = 10;
+inline constexpr size_t request_event_count = 11;
 
 std::string_view name_of(RequestState state);
 std::string_view name_of(RequestEvent event);
@@ -68,6 +70,7 @@ inline constexpr Transition transitions[] = {
     {executing,              Event::need_buffer,      waiting_for_buffer},  // a read without device memory to lend
     {executing,              Event::hold,             held},
     {executing,              Event::retry,            retrying},
+    {executing,              Event::await_partner,    waiting_for_partner},
     {executing,              Event::complete,         sending},
     {executing,              Event::connection_lost,  draining},
     {held,                   Event::execute,          executing},
@@ -76,6 +79,9 @@ inline constexpr Transition transitions[] = {
     {retrying,               Event::execute,          executing},
     {retrying,               Event::complete,         sending},
     {retrying,               Event::connection_lost,  free},
+    {waiting_for_partner,    Event::execute,          executing},
+    {waiting_for_partner,    Event::complete,         sending},             // the other half failed, or it was aborted
+    {waiting_for_partner,    Event::connection_lost,  free},
     {sending,                Event::sent,             free},
     {sending,                Event::withdraw,         held},
     {sending,                Event::connection_lost,  free},

@@ -11,7 +11,7 @@
 #include "bdev/device.h"
 #include "nvme/fabrics.h"
 #include "nvmf/config_keys.h"
-#include "nvmf/controller.h"
+#include "nvmf/controller/controller.h"
 #include "nvmf/log_flags.h"
 #include "nvmf/poll_group.h"
 #include "nvmf/target.h"
@@ -41,6 +41,11 @@ bool Subsystem::is_reachable_at(const TransportId& listener) const {
     return std::ranges::any_of(listeners_, [&](const Listener& mine) { return mine.address == listener; });
 }
 
+bool Subsystem::allows_host_at(const TransportId& listener, std::string_view hostnqn) const {
+    const auto mine = std::ranges::find(listeners_, listener, &Listener::address);
+    return mine == listeners_.end() || mine->admits(hostnqn);
+}
+
 Task<std::optional<AsyncMutex::Guard>> Subsystem::begin_change() {
     if (is_stopping_ || !gate_.try_enter()) co_return std::nullopt;
     AsyncMutex::Guard guard = co_await changing_.lock();
@@ -56,6 +61,16 @@ namespace {
 
 std::unexpected<Error> being_deleted(const std::string& nqn) {
     return fail(Errc::no_such_device, fmt::format("subsystem {} is being deleted", nqn));
+}
+
+Result<void> check_hosts(const std::set<std::string, std::less<>>& hosts) {
+    constexpr size_t hosts_max = 1024;
+    if (hosts.size() > hosts_max) return fail(Errc::too_many, fmt::format("hosts: at most {}", hosts_max));
+    for (const std::string& host : hosts) {
+        if (nvme::is_valid_nqn(host)) continue;
+        return fail(Errc::invalid_argument, fmt::format("host \"{}\" is not an NQN", log::quoted(host)));
+    }
+    return {};
 }
 
 }  // namespace
@@ -90,6 +105,7 @@ Task<Result<void>> Subsystem::stop() {
         const TransportId address = listeners_.back().address;
         listeners_.back().transport->stop_listening(address);
         listeners_.pop_back();
+        target_.config_changed(ana_key(nqn(), address));
         target_.config_changed(listener_key(nqn(), address));
     }
     state_ = SubsystemState::inactive;
@@ -147,13 +163,21 @@ Task<void> Subsystem::resume(uint32_t nsid) {
     state_ = SubsystemState::active;
 }
 
+uint32_t Subsystem::lowest_free_nsid() const {
+    // Most often all below the last are used: no walk.
+    if (namespaces_.empty() || namespaces_.rbegin()->first == namespaces_.size()) {
+        return static_cast<uint32_t>(namespaces_.size()) + 1;
+    }
+    uint32_t free = 1;
+    for (auto at = namespaces_.begin(); at != namespaces_.end() && at->first == free; ++at) ++free;
+    return free;
+}
+
 Result<NamespaceIdentity> Subsystem::identify_namespace(const NamespaceOptions& options) const {
     NamespaceIdentity identity;
     identity.bdev_name = options.bdev_name;
     identity.nsid = options.nsid.value_or(0);
-    if (identity.nsid == 0) {
-        for (identity.nsid = 1; namespaces_.contains(identity.nsid);) ++identity.nsid;
-    }
+    if (identity.nsid == 0) identity.nsid = lowest_free_nsid();
     if (identity.nsid > identity_.max_namespaces) {
         return fail(Errc::invalid_argument, fmt::format("nsid {} is above max_namespaces {} of {}", identity.nsid,
                                                         identity_.max_namespaces, nqn()));
@@ -174,6 +198,8 @@ Result<NamespaceIdentity> Subsystem::identify_namespace(const NamespaceOptions& 
     eui64[0] = static_cast<uint8_t>((eui64[0] & 0xFC) | 0x02);  // locally administered
     identity.eui64 = options.eui64.value_or(eui64);
     identity.anagrpid = options.anagrpid.value_or(identity.nsid);
+    identity.ptpl_file = options.ptpl_file;
+    identity.hide_metadata = options.hide_metadata;
     return identity;
 }
 
@@ -194,7 +220,8 @@ Result<void> Subsystem::check_unique(const NamespaceIdentity& identity) const {
 }
 
 // Makes the namespace known to every poll group; on failure to none.
-Task<Result<void>> Subsystem::open_views(const NamespaceIdentity& identity, bdev::Device& device) {
+Task<Result<void>> Subsystem::open_views(const NamespaceIdentity& identity, const Visibility& visibility,
+                                         bdev::Device& device, const ReservationKeeper& reservation) {
     std::optional<Error> error;
     for (PollGroup* group : target_.poll_groups()) {
         co_await resume_on(group->thread());
@@ -210,9 +237,13 @@ Task<Result<void>> Subsystem::open_views(const NamespaceIdentity& identity, bdev
         ns->opening = ++view.openings;
         ns->device = &device;
         ns->channel = std::move(*channel);
+        ns->can_persist = reservation.can_persist();
+        ns->set_reservation(reservation.state());
         ns->block_bytes = device.block_bytes();
+        ns->metadata = device.metadata();
         ns->block_shift = static_cast<uint8_t>(std::countr_zero(device.block_bytes()));
-        view.namespaces[identity.nsid - 1] = std::move(ns);
+        NamespaceView& shown = *(view.namespaces[identity.nsid - 1] = std::move(ns));
+        show_namespace(*group, view, shown, visibility);
     }
     co_await resume_on(target_.thread());
     if (!error) co_return Result<void>{};
@@ -224,20 +255,47 @@ Task<void> Subsystem::close_views(uint32_t nsid) {
     for (PollGroup* group : target_.poll_groups()) {
         co_await resume_on(group->thread());
         SubsystemView& view = *group->subsystem(identity_.id);
-        if (nsid <= view.namespaces.size()) view.namespaces[nsid - 1].reset();
+        if (const NamespaceView* ns = view.find(nsid)) {
+            if (ns->is_selective) --view.selective_count;
+            view.namespaces[nsid - 1].reset();
+        }
         co_await yield();  // the channel goes by a message that was sent before this one
     }
     co_await resume_on(target_.thread());
 }
 
-Task<void> Subsystem::tell_namespace_changed(uint32_t nsid) {
+Task<void> Subsystem::tell_namespace_changed(uint32_t nsid, Visibility visibility) {
     for (PollGroup* group : target_.poll_groups()) {
         co_await resume_on(group->thread());
         for (const auto& [uid, controller] : group->controllers()) {
-            if (controller->subsystem().identity.id == identity_.id) controller->namespace_changed(nsid);
+            if (controller->subsystem().identity.id != identity_.id) continue;
+            if (visibility.includes(controller->identity().hostnqn, uid)) controller->namespace_changed(nsid);
         }
     }
     co_await resume_on(target_.thread());
+}
+
+Task<Result<std::unique_ptr<ReservationKeeper>>> Subsystem::open_reservation(const NamespaceIdentity& identity,
+                                                                             const Uuid& device) {
+    if (!identity.ptpl_file.empty()) {
+        for (const auto& [nqn, subsystem] : target_.subsystems()) {
+            for (const auto& [nsid, other] : subsystem->namespaces()) {
+                if (other.identity.ptpl_file != identity.ptpl_file) continue;
+                co_return fail(Errc::already_exists,
+                               fmt::format("ptpl_file: {} is that of namespace {} of {}; give each a file of its own",
+                                           identity.ptpl_file, nsid, nqn));
+            }
+        }
+    }
+    auto store = target_.reservation_stores().open({.subsystem_nqn = nqn(),
+                                                    .nsid = identity.nsid,
+                                                    .namespace_uuid = identity.uuid,
+                                                    .device_uuid = device,
+                                                    .ptpl_file = identity.ptpl_file});
+    auto keeper = std::make_unique<ReservationKeeper>(
+        target_, ReservationKeeper::Place{.subsystem_id = identity_.id, .nsid = identity.nsid}, std::move(store));
+    WEFT_CO_TRY(co_await keeper->load());
+    co_return keeper;
 }
 
 Task<Result<uint32_t>> Subsystem::add_namespace(NamespaceOptions options) {
@@ -251,20 +309,30 @@ Task<Result<uint32_t>> Subsystem::add_namespace(NamespaceOptions options) {
         target_.bdevs().open(options.bdev_name, [this, nsid](bdev::Event event) { on_device_event(nsid, event); });
     if (!descriptor) co_return std::unexpected(std::move(descriptor).error());
     bdev::Device& device = (*descriptor)->device();
+    if (options.hide_metadata && !device.metadata().has_tuple()) {
+        co_return fail(Errc::invalid_argument,
+                       fmt::format("hide_metadata: bdev {} has no protection information", device.name()));
+    }
     if (!options.uuid) identity->uuid = device.uuid();
     if (device.block_count() == 0) {
         co_return fail(Errc::invalid_argument, fmt::format("bdev {} holds no block", options.bdev_name));
     }
     WEFT_CO_TRY(check_unique(*identity));
+    WEFT_CO_TRY(check_ana_group(identity->anagrpid));
     WEFT_CO_TRY((*descriptor)->claim("NVMe-oF Target"));
+    auto reservation = co_await open_reservation(*identity, device.uuid());
+    if (!reservation) co_return std::unexpected(std::move(reservation).error());
 
     co_await pause(0);
-    Result<void> opened = co_await open_views(*identity, device);
+    const Visibility visibility{.is_auto = !options.no_auto_visible, .hosts = {}, .detached = {}};
+    Result<void> opened = co_await open_views(*identity, visibility, device, **reservation);
     co_await resume(0);
     if (!opened) co_return std::unexpected(std::move(opened).error());
-    namespaces_.emplace(nsid, Namespace{std::move(*identity), std::move(*descriptor)});
+    note_ana_members(identity->anagrpid);
+    namespaces_.emplace(nsid,
+                        Namespace{std::move(*identity), visibility, std::move(*descriptor), std::move(*reservation)});
     target_.config_changed(namespace_key(nqn(), nsid));
-    co_await tell_namespace_changed(nsid);
+    co_await tell_namespace_changed(nsid, visibility);
     co_return nsid;
 }
 
@@ -280,13 +348,18 @@ Task<Result<void>> Subsystem::remove_namespace(uint32_t nsid) {
 
 Task<void> Subsystem::take_namespace_away(uint32_t nsid) {
     const SubsystemState before = state_;
+    // Changes of its reservation that are under way look for its views.
+    co_await namespaces_.at(nsid).reservation->close();
     co_await pause(nsid);
     co_await close_views(nsid);
     co_await resume(nsid);
     state_ = before;
+    note_ana_members(namespaces_.at(nsid).identity.anagrpid);
+    const Visibility visibility = std::move(namespaces_.at(nsid).visibility);
     namespaces_.erase(nsid);
     target_.config_changed(namespace_key(nqn(), nsid));
-    co_await tell_namespace_changed(nsid);
+    for (const std::string& host : visibility.hosts) target_.config_changed(namespace_host_key(nqn(), nsid, host));
+    co_await tell_namespace_changed(nsid, visibility);
 }
 
 void Subsystem::on_device_event(uint32_t nsid, bdev::Event event) {
@@ -306,19 +379,34 @@ void Subsystem::on_device_event(uint32_t nsid, bdev::Event event) {
 
 Task<void> Subsystem::namespace_resized(uint32_t nsid) {
     const auto change = co_await begin_change();
-    if (!change || !namespaces_.contains(nsid)) co_return;
-    co_await tell_namespace_changed(nsid);
+    const auto found = namespaces_.find(nsid);
+    if (!change || found == namespaces_.end()) co_return;
+    co_await tell_namespace_changed(nsid, found->second.visibility);
 }
 
-Task<Result<void>> Subsystem::add_listener(TransportId address, Transport& transport) {
+Task<Result<void>> Subsystem::add_listener(TransportId address, Transport& transport, ListenerOptions options) {
     const auto change = co_await begin_change();
     if (!change) co_return being_deleted(nqn());
+    WEFT_CO_TRY(check_hosts(options.hosts));
     if (std::ranges::any_of(listeners_, [&](const Listener& mine) { return mine.address == address; })) {
         co_return fail(Errc::already_exists,
                        fmt::format("{} listens on {}:{} already", nqn(), address.traddr, address.trsvcid));
     }
-    WEFT_CO_TRY(transport.listen(address));
-    listeners_.push_back({std::move(address), &transport});
+    if (options.is_secure && allow_any_host_) {
+        co_return fail(Errc::invalid_argument,
+                       fmt::format("secure_channel: {} allows any host, and TLS needs a key of each: call "
+                                   "nvmf_subsystem_allow_any_host with false first",
+                                   nqn()));
+    }
+    if (!identity_.ana_reporting && options.ana_state != nvme::AnaState::optimized) {
+        co_return fail(Errc::invalid_argument,
+                       fmt::format("ana_state: {} reports no ANA: create it with ana_reporting", nqn()));
+    }
+    WEFT_CO_TRY(transport.listen(address, options.is_secure));
+    AnaTable ana = identity_.ana_reporting ? AnaTable(identity_.max_namespaces, options.ana_state) : AnaTable();
+    listeners_.push_back({std::move(address), &transport, options.is_secure, std::move(ana), std::move(options.hosts)});
+    // Nobody is admitted through it before this change is over.
+    co_await open_ana(listeners_.back().address);
     target_.config_changed(listener_key(nqn(), listeners_.back().address));
     target_.discovery_changed();
     co_return Result<void>{};
@@ -334,21 +422,68 @@ Task<Result<void>> Subsystem::remove_listener(TransportId address) {
     }
     found->transport->stop_listening(address);
     listeners_.erase(found);
+    co_await close_ana(address);
+    target_.config_changed(ana_key(nqn(), address));
     target_.config_changed(listener_key(nqn(), address));
     target_.discovery_changed();
     // Hosts that came through it lose their controllers (NVMe-oF has no other way to tell them).
+    co_await end_controllers_at(address, {}, "its listener was removed");
+    co_return Result<void>{};
+}
+
+// Those that came in at `address`, but for the hosts in `kept`; does not wait until they are gone.
+Task<void> Subsystem::end_controllers_at(TransportId address, std::set<std::string, std::less<>> kept,
+                                         std::string why) {
     const std::set<uint64_t> uids = controller_uids;
     for (const uint64_t uid : uids) {
         const auto place = target_.place_of(uid);
-        if (!place || place->listener != address) continue;
+        if (!place || place->listener != address || kept.contains(place->hostnqn)) continue;
         co_await resume_on(place->group->thread());
-        if (Controller* controller = place->group->find_controller(uid)) controller->end("its listener was removed");
+        if (Controller* controller = place->group->find_controller(uid)) controller->end(why);
         co_await resume_on(target_.thread());
+    }
+}
+
+Task<Result<void>> Subsystem::set_listener_hosts(TransportId address, std::set<std::string, std::less<>> hosts) {
+    const auto change = co_await begin_change();
+    if (!change) co_return being_deleted(nqn());
+    WEFT_CO_TRY(check_hosts(hosts));
+    const auto found = std::ranges::find(listeners_, address, &Listener::address);
+    if (found == listeners_.end()) {
+        co_return fail(Errc::not_found,
+                       fmt::format("{} does not listen on {}:{}", nqn(), address.traddr, address.trsvcid));
+    }
+    found->hosts = hosts;
+    target_.config_changed(listener_key(nqn(), address));
+    target_.discovery_changed();
+    if (!hosts.empty()) {
+        co_await end_controllers_at(std::move(address), std::move(hosts), "its host may no longer use the listener");
     }
     co_return Result<void>{};
 }
 
-Task<Result<void>> Subsystem::add_host(std::string hostnqn) {
+HostKeys Subsystem::keys_of(std::string_view hostnqn) const {
+    const auto at = host_keys_.find(hostnqn);
+    return at == host_keys_.end() ? HostKeys{} : at->second;
+}
+
+bool Subsystem::needs_authentication(std::string_view hostnqn) const {
+    const auto at = host_keys_.find(hostnqn);
+    return at != host_keys_.end() && at->second.host;
+}
+
+Task<Result<void>> Subsystem::set_host_keys(std::string hostnqn, HostKeys keys) {
+    const auto change = co_await begin_change();
+    if (!change) co_return being_deleted(nqn());
+    if (!hosts_.contains(hostnqn)) {
+        co_return fail(Errc::not_found, fmt::format("host {} is not in the list of {}", log::quoted(hostnqn), nqn()));
+    }
+    host_keys_[hostnqn] = std::move(keys);
+    target_.config_changed(host_key(nqn(), hostnqn));
+    co_return Result<void>{};
+}
+
+Task<Result<void>> Subsystem::add_host(std::string hostnqn, HostKeys keys) {
     const auto change = co_await begin_change();
     if (!change) co_return being_deleted(nqn());
     if (!nvme::is_valid_nqn(hostnqn)) {
@@ -357,6 +492,7 @@ Task<Result<void>> Subsystem::add_host(std::string hostnqn) {
     if (!hosts_.insert(hostnqn).second) {
         co_return fail(Errc::already_exists, fmt::format("host {} is allowed already", hostnqn));
     }
+    if (keys.host) host_keys_[hostnqn] = std::move(keys);
     target_.config_changed(host_key(nqn(), hostnqn));
     target_.discovery_changed();
     co_return Result<void>{};
@@ -365,9 +501,11 @@ Task<Result<void>> Subsystem::add_host(std::string hostnqn) {
 Task<Result<void>> Subsystem::remove_host(std::string hostnqn) {
     const auto change = co_await begin_change();
     if (!change) co_return being_deleted(nqn());
+    target_.host_psks().remove(nqn(), hostnqn);
     if (hosts_.erase(hostnqn) == 0) {
         co_return fail(Errc::not_found, fmt::format("host {} is not in the list of {}", hostnqn, nqn()));
     }
+    host_keys_.erase(hostnqn);
     target_.config_changed(host_key(nqn(), hostnqn));
     target_.discovery_changed();
     if (!allow_any_host_) co_await end_controllers("its host may no longer use the subsystem", hostnqn);

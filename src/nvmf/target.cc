@@ -10,7 +10,7 @@
 #include "nvme/ascii.h"
 #include "nvme/fabrics.h"
 #include "nvmf/config_keys.h"
-#include "nvmf/controller.h"
+#include "nvmf/controller/controller.h"
 #include "nvmf/log_flags.h"
 #include "nvmf/tcp/transport.h"
 
@@ -18,8 +18,12 @@ namespace weft::nvmf {
 
 namespace status = nvme::status;
 
-Target::Target(Runtime& runtime, bdev::Registry& bdevs, std::string name)
-    : runtime_(runtime), bdevs_(bdevs), name_(std::move(name)) {}
+Target::Target(Runtime& runtime, bdev::Registry& bdevs, std::string name, std::string threads)
+    : runtime_(runtime),
+      bdevs_(bdevs),
+      name_(std::move(name)),
+      threads_(std::move(threads)),
+      reservation_files_(runtime.environment().files()) {}
 
 Target::~Target() { WEFT_ASSERT(poll_groups_.empty() && subsystems_.empty() && controllers_.empty()); }
 
@@ -54,7 +58,7 @@ Task<Result<void>> Target::start() {
     state_ = TargetState::init_create_poll_groups;
     // As many as reactors, and so one on each; from there a scheduler may move them.
     for (size_t at = 0; at < runtime_.data_reactors().size(); ++at) {
-        const std::string name = fmt::format("nvmf_tgt_poll_group_{:03}", at);
+        const std::string name = fmt::format("{}_poll_group_{:03}", threads_, at);
         Thread* thread = co_await find_left_thread(runtime_, name);
         if (thread == nullptr) {
             auto made = co_await runtime_.create_thread(name, runtime_.cpus());
@@ -76,10 +80,12 @@ Task<Result<void>> Target::start() {
 
 Task<void> Target::stop() {
     state_ = TargetState::fini_stop_subsystems;
+    co_await announcer_.stop();
     while (!subsystems_.empty()) {
         // Refused when somebody else deletes it already: it goes in a later turn.
         if (!co_await delete_subsystem(subsystems_.begin()->first)) co_await sleep_for(env::ns_per_ms);
     }
+    for (const auto& transport : transports_) co_await transport->close();
     state_ = TargetState::fini_destroy_poll_groups;
     for (const auto& group : poll_groups_) {
         co_await resume_on(group->thread());
@@ -100,7 +106,7 @@ Result<SubsystemIdentity> Target::check(const SubsystemOptions& options) const {
         return refuse(fmt::format("\"{}\" is not an NQN: nqn.yyyy-mm.reverse-domain:name, at most 223 bytes",
                                   log::quoted(options.nqn)));
     }
-    if (subsystems_.contains(options.nqn)) {
+    if (subsystems_.contains(options.nqn) || options.nqn == unique_discovery_nqn_) {
         return fail(Errc::already_exists, fmt::format("subsystem {} exists", options.nqn));
     }
     if (subsystems_.size() >= subsystem_max_) {
@@ -124,6 +130,11 @@ Result<SubsystemIdentity> Target::check(const SubsystemOptions& options) const {
     if (options.max_namespaces == 0 || options.max_namespaces > 65535) {
         return refuse("max_namespaces must be from 1 to 65535");
     }
+    constexpr size_t label_bytes_max = 256;
+    if (options.admin_label.size() > label_bytes_max || !nvme::is_printable_ascii(options.admin_label)) {
+        return refuse(fmt::format("admin_label: at most {} printable ASCII characters", label_bytes_max));
+    }
+    identity.admin_label = options.admin_label;
     identity.max_namespaces = options.max_namespaces;
     if (options.min_cntlid == 0 || options.max_cntlid > nvme::cntlid_last || options.min_cntlid > options.max_cntlid) {
         return refuse("min_cntlid and max_cntlid must be from 1 to 65519, the first not above the second");
@@ -159,6 +170,7 @@ Task<Result<void>> Target::delete_subsystem(std::string nqn) {
     WEFT_CO_TRY(co_await subsystem->stop());
     co_await subsystem->close_for_changes();
     last_cntlid_.erase(subsystem);
+    host_psks_.remove_subsystem(nqn);
     for (const std::string& host : subsystem->hosts()) config_changed(host_key(nqn, host));
     config_changed(subsystem_key(nqn));
     subsystems_.erase(subsystems_.find(nqn));
@@ -166,9 +178,32 @@ Task<Result<void>> Target::delete_subsystem(std::string nqn) {
     co_return Result<void>{};
 }
 
+std::string_view Target::discovery_nqn() const {
+    return unique_discovery_nqn_.empty() ? nvme::discovery_nqn : std::string_view(unique_discovery_nqn_);
+}
+
+void Target::set_admin_hook(uint8_t opcode, AdminHook hook) {
+    WEFT_ASSERT(state_ == TargetState::init_none && opcode != nvme::fabrics_opcode && hook.execute);
+    admin_hooks_[opcode] = std::make_unique<AdminHook>(std::move(hook));
+}
+
 Subsystem* Target::find_subsystem(std::string_view nqn) const {
     const auto found = subsystems_.find(nqn);
     return found == subsystems_.end() ? nullptr : found->second.get();
+}
+
+Subsystem* Target::find_subsystem(uint32_t id) const {
+    for (const auto& [nqn, subsystem] : subsystems_) {
+        if (subsystem->identity().id == id) return subsystem.get();
+    }
+    return nullptr;
+}
+
+ReservationKeeper* Target::reservation_of(uint32_t subsystem_id, uint32_t nsid) const {
+    const Subsystem* subsystem = find_subsystem(subsystem_id);
+    if (subsystem == nullptr) return nullptr;
+    const auto found = subsystem->namespaces().find(nsid);
+    return found == subsystem->namespaces().end() ? nullptr : found->second.reservation.get();
 }
 
 Transport* Target::find_transport(std::string_view trtype) const {
@@ -252,9 +287,18 @@ bool Target::has_ending_controller(const Subsystem& subsystem, const HostIdentit
     });
 }
 
+bool Target::is_duplicate(const Subsystem& subsystem, const HostIdentity& host, const TransportId& listener) const {
+    if (duplicate_host_policy == DuplicateHostPolicy::allow || subsystem.identity().is_discovery) return false;
+    return std::ranges::any_of(controllers_, [&](const auto& numbered) {
+        const ControllerEntry& entry = numbered.second;
+        return entry.subsystem == &subsystem && entry.host.id == host.id && entry.listener == listener;
+    });
+}
+
 Task<Admission> Target::admit(std::string subnqn, HostIdentity host, TransportId listener, PollGroup& group) {
     const uint32_t bad_subnqn = nvme::connect_invalid(offsetof(nvme::ConnectData, subnqn), true);
     const nvme::Status invalid = status::connect_invalid_parameters.with_dnr();
+    if (!unique_discovery_nqn_.empty() && subnqn == unique_discovery_nqn_) subnqn = nvme::discovery_nqn;
     for (;;) {
         Subsystem* subsystem = find_subsystem(subnqn);
         if (subsystem == nullptr) co_return Admission{invalid, bad_subnqn};
@@ -266,15 +310,18 @@ Task<Admission> Target::admit(std::string subnqn, HostIdentity host, TransportId
         const auto change = co_await subsystem->begin_change();
         if (!change || subsystem->state() != SubsystemState::active) co_return Admission{invalid, bad_subnqn};
         const bool is_allowed = subsystem->allows_host(host.nqn) || mutant::on(mutant::host_list_ignored);
-        if (!is_allowed || !subsystem->is_reachable_at(listener)) {
+        if (!is_allowed || !subsystem->is_reachable_at(listener) || !subsystem->allows_host_at(listener, host.nqn)) {
             co_return Admission{status::connect_invalid_host.with_dnr()};
         }
+        const bool needs_authentication = subsystem->needs_authentication(host.nqn);
+        // It may come in again when the other controller has gone.
+        if (is_duplicate(*subsystem, host, listener)) co_return Admission{status::connect_controller_busy};
         const uint16_t cntlid = allocate_cntlid(*subsystem);
         if (cntlid == 0) co_return Admission{status::connect_controller_busy};
         const uint64_t uid = next_uid();
         controllers_.emplace(uid, ControllerEntry{subsystem, &group, cntlid, std::move(host), std::move(listener)});
         subsystem->controller_uids.insert(uid);
-        co_return Admission{status::success, 0, uid, cntlid, subsystem->identity().id};
+        co_return Admission{status::success, 0, uid, cntlid, subsystem->identity().id, needs_authentication};
     }
 }
 
@@ -301,8 +348,22 @@ std::optional<ControllerPlace> Target::place_of(uint64_t uid) const {
     const auto found = controllers_.find(uid);
     if (found == controllers_.end()) return std::nullopt;
     const ControllerEntry& entry = found->second;
-    return ControllerPlace{entry.group,    uid,           entry.subsystem->identity().id, 0, entry.cntlid,
-                           entry.host.nqn, entry.listener};
+    return ControllerPlace{entry.group,
+                           uid,
+                           entry.subsystem->identity().id,
+                           0,
+                           entry.cntlid,
+                           entry.host.nqn,
+                           entry.listener,
+                           entry.subsystem->needs_authentication(entry.host.nqn)};
+}
+
+uint64_t Target::uid_of(const Subsystem& subsystem, uint16_t cntlid, std::string_view hostnqn) const {
+    for (const uint64_t uid : subsystem.controller_uids) {
+        const ControllerEntry& entry = controllers_.at(uid);
+        if (entry.cntlid == cntlid && (hostnqn.empty() || entry.host.nqn == hostnqn)) return uid;
+    }
+    return 0;
 }
 
 void Target::controller_ending(uint64_t uid) {

@@ -12,8 +12,13 @@
 #include "base/result.h"
 #include "base/uuid.h"
 #include "bdev/registry.h"
+#include "nvme/auth/messages.h"
 #include "nvme/status.h"
+#include "nvmf/controller/admin_hook.h"
+#include "nvmf/discovery/announcer.h"
+#include "nvmf/discovery/discovery.h"
 #include "nvmf/poll_group.h"
+#include "nvmf/secure/host_psks.h"
 #include "nvmf/subsystem.h"
 #include "nvmf/transport.h"
 #include "reactor/runtime.h"
@@ -44,6 +49,7 @@ struct Admission {
     uint64_t uid = 0;
     uint16_t cntlid = 0;
     uint32_t subsystem_id = 0;
+    bool needs_authentication = false;
 };
 
 // Where a controller lives; group is nullptr when there is none, and cdw0 says which parameter of Connect was wrong.
@@ -55,6 +61,7 @@ struct ControllerPlace {
     uint16_t cntlid = 0;
     std::string hostnqn;
     TransportId listener;
+    bool needs_authentication = false;
 };
 
 struct SubsystemOptions {
@@ -66,11 +73,16 @@ struct SubsystemOptions {
     bool ana_reporting = false;
     uint16_t min_cntlid = 1;
     uint16_t max_cntlid = 0xFFEF;
+    std::string admin_label;
 };
+
+// Whether a host may have more than one controller of a subsystem at a listener.
+enum class DuplicateHostPolicy : uint8_t { allow, restrict_per_listener };
 
 class Target {
 public:
-    Target(Runtime& runtime, bdev::Registry& bdevs, std::string name);
+    // The threads of its poll groups are called THREADS_poll_group_NNN: no two targets at a time may have the same.
+    Target(Runtime& runtime, bdev::Registry& bdevs, std::string name, std::string threads = "nvmf_tgt");
     Target(const Target&) = delete;
     Target& operator=(const Target&) = delete;
     ~Target();
@@ -100,6 +112,15 @@ public:
     // CRDT1 to CRDT3 of controllers, in 100 ms. Before the first subsystem.
     void set_command_retry_delays(std::array<uint16_t, 3> delays) { command_retry_delays_ = delays; }
     [[nodiscard]] std::array<uint16_t, 3> command_retry_delays() const { return command_retry_delays_; }
+    // What authentication may use. Set before start(), then for any thread.
+    void set_auth_allowed(nvme::auth::Allowed allowed) { auth_allowed_ = allowed; }
+    [[nodiscard]] nvme::auth::Allowed auth_allowed() const { return auth_allowed_; }
+
+    // Takes over an admin opcode (C0h to FFh are the vendor's), not one that is a fabrics command. Before start().
+    void set_admin_hook(uint8_t opcode, AdminHook hook);
+    // nullptr: there is none. Any thread.
+    [[nodiscard]] const AdminHook* admin_hook(uint8_t opcode) const { return admin_hooks_[opcode].get(); }
+    DuplicateHostPolicy duplicate_host_policy = DuplicateHostPolicy::allow;  // of Connects from now on
 
     // Errors: already_exists, invalid_argument, no_memory when the reserves do not fit.
     Task<Result<void>> create_transport(TransportOptions options);
@@ -109,14 +130,28 @@ public:
     PollGroup& next_group();
     uint64_t next_uid() { return next_uid_++; }
 
+    // Where reservations are kept from now on, instead of in files: an embedding program's, which outlives the target.
+    void set_reservation_stores(ReservationStores& stores) { reservation_stores_ = &stores; }
+    [[nodiscard]] ReservationStores& reservation_stores() const { return *reservation_stores_; }
+    // nullptr when there is no such namespace (any more).
+    [[nodiscard]] ReservationKeeper* reservation_of(uint32_t subsystem_id, uint32_t nsid) const;
+    // nullptr when there is no such subsystem (any more).
+    [[nodiscard]] Subsystem* find_subsystem(uint32_t id) const;
+
     // Connect. Waits while the subsystem changes, and until what is left of the host's old controllers has ended.
     Task<Admission> admit(std::string subnqn, HostIdentity host, TransportId listener, PollGroup& group);
     [[nodiscard]] ControllerPlace find_controller(std::string_view subnqn, uint16_t cntlid,
                                                   const HostIdentity& host) const;
     [[nodiscard]] std::optional<ControllerPlace> place_of(uint64_t uid) const;
+    // Of the controller of that subsystem and host, whoever it is when `hostnqn` is empty; 0: there is none.
+    [[nodiscard]] uint64_t uid_of(const Subsystem& subsystem, uint16_t cntlid, std::string_view hostnqn) const;
     void controller_ending(uint64_t uid);
     void controller_gone(uint64_t uid);
     WaitList::Waiter wait_for_controller_end() { return controller_end_.wait(); }
+
+    // The keys of hosts for TLS.
+    [[nodiscard]] HostPsks& host_psks() { return host_psks_; }
+    [[nodiscard]] const HostPsks& host_psks() const { return host_psks_; }
 
     // Something that the discovery log shows has changed: counts the generation and tells discovery controllers.
     void discovery_changed();
@@ -126,8 +161,20 @@ public:
     void config_changed(rpc::ConfigKey key) const {
         if (on_config_change) on_config_change(std::move(key));
     }
-    // The log as `hostnqn` sees it, that reached us at `local`.
-    [[nodiscard]] std::vector<std::byte> discovery_log(std::string_view hostnqn, const TransportId& local) const;
+    [[nodiscard]] std::vector<std::byte> discovery_log(const DiscoveryQuery& query) const;
+    [[nodiscard]] Announcer& announcer() { return announcer_; }
+    [[nodiscard]] const Announcer& announcer() const { return announcer_; }
+    DiscoveryFilter discovery_filter;  // of what hosts are shown from now on
+    // Errors: invalid_argument, too_many. One that is there already is left as it is.
+    Result<void> add_referral(Referral referral);
+    Result<void> remove_referral(const TransportId& address, std::string_view subnqn);  // errors: not_found
+    [[nodiscard]] const std::vector<Referral>& referrals() const { return referrals_; }
+    // A name of its own for the discovery subsystem, which is reached by it and by the well-known one (TP8013); ""
+    // takes it away. Controllers that are there keep theirs. Errors: invalid_argument, already_exists.
+    Task<Result<void>> set_discovery_nqn(std::string nqn);
+    // What the log and Identify call it.
+    [[nodiscard]] std::string_view discovery_nqn() const;
+    [[nodiscard]] const std::string& unique_discovery_nqn() const { return unique_discovery_nqn_; }
 
 private:
     struct ControllerEntry {
@@ -142,22 +189,35 @@ private:
     [[nodiscard]] bool has_ending_controller(const Subsystem& subsystem, const HostIdentity& host) const;
     [[nodiscard]] Result<SubsystemIdentity> check(const SubsystemOptions& options) const;
     Task<void> tell_discovery_controllers();
+    [[nodiscard]] std::optional<TransportId> reachable_address(const Subsystem::Listener& listener,
+                                                               const TransportId& local) const;
+    [[nodiscard]] bool is_duplicate(const Subsystem& subsystem, const HostIdentity& host,
+                                    const TransportId& listener) const;
 
     Runtime& runtime_;
     bdev::Registry& bdevs_;
     const std::string name_;
+    const std::string threads_;
     TargetState state_ = TargetState::init_none;
     std::vector<std::unique_ptr<PollGroup>> poll_groups_;
     std::vector<std::unique_ptr<Transport>> transports_;
     std::map<std::string, std::unique_ptr<Subsystem>, std::less<>> subsystems_;
     std::map<uint64_t, ControllerEntry> controllers_;  // by uid
     std::map<const Subsystem*, uint16_t> last_cntlid_;
+    HostPsks host_psks_;
     WaitList controller_end_;
+    ReservationFiles reservation_files_;
+    ReservationStores* reservation_stores_ = &reservation_files_;
     uint32_t subsystem_max_ = 1024;
     std::array<uint16_t, 3> command_retry_delays_{};
+    nvme::auth::Allowed auth_allowed_;
     uint64_t next_uid_ = 1;
     uint64_t generation_ = 0;
+    std::vector<Referral> referrals_;
+    std::string unique_discovery_nqn_;
+    std::array<std::unique_ptr<AdminHook>, 256> admin_hooks_;
     size_t next_group_ = 0;
+    Announcer announcer_{*this};
 };
 
 }  // namespace weft::nvmf

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "nvmf/access/network.h"
 #include "nvmf/poll_group.h"
 #include "nvmf/transport_options.h"
 #include "reactor/task.h"
@@ -32,12 +33,19 @@ public:
     // The group's part, made on its thread. Errors: no_memory when the buffer reserve does not fit.
     virtual Result<std::unique_ptr<TransportGroup>> make_group(PollGroup& group) = 0;
     // Starts to accept on the address, or counts one more user of it. Errors: invalid_argument, address_in_use, …
-    virtual Result<void> listen(const TransportId& address) = 0;
+    // `is_secure`: with TLS only. Errors also: busy, when another subsystem listens there the other way.
+    virtual Result<void> listen(const TransportId& address, bool is_secure) = 0;
     // Counts one user less; the last one closes the socket. Connections stay.
     virtual void stop_listening(const TransportId& address) = 0;
+    // Ends what is on its way to a poll group, after the last stop_listening().
+    virtual Task<void> close() { co_return; }
     // How many poll groups will ask for a buffer reserve; before the first make_group().
     virtual void set_group_count(uint32_t count) = 0;
     [[nodiscard]] virtual BufferPoolFigures pool_figures() const = 0;
+
+    // Who may come: looked at when a connection is accepted. App thread, as is what it counts.
+    NetworkList networks;
+    uint64_t refused_by_network = 0;
 
 private:
     const TransportOptions options_;

@@ -36,6 +36,9 @@ struct TransportOptions {
     uint32_t acceptor_poll_rate = 10000;  // µs; accepting is driven by events, this is only shown
     uint32_t acceptor_backlog = 512;
     bool disable_command_passthru = false;
+    // Bits of ONCS and FUSES that controllers do not show.
+    uint16_t masked_oncs = 0;
+    uint16_t masked_fuses = 0;
     // Shown as they were given: buffers are the transport's own, and RDMA's work requests are not there.
     uint32_t iobuf_small_cache_size = UINT32_MAX;
     uint32_t iobuf_large_cache_size = UINT32_MAX;

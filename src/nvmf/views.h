@@ -12,13 +12,16 @@
 #include "base/intrusive_list.h"
 #include "base/uuid.h"
 #include "bdev/device.h"
+#include "nvmf/access/visibility.h"
+#include "nvmf/ana/view.h"
 #include "nvmf/figures.h"
 #include "nvmf/request.h"
+#include "nvmf/reservation/state.h"
 #include "reactor/task.h"
 
 namespace weft::nvmf {
 
-// Never changes while the namespace is there.
+// Never changes while the namespace is there, but for its ANA group.
 struct NamespaceIdentity {
     uint32_t nsid = 0;
     std::string bdev_name;
@@ -26,19 +29,34 @@ struct NamespaceIdentity {
     std::array<uint8_t, 8> eui64{};
     Uuid uuid;
     uint32_t anagrpid = 0;
+    bool hide_metadata = false;  // hosts see plain blocks: protection information is made and checked here
+    std::string ptpl_file;  // where its reservation is kept; empty: nowhere
 };
 
 struct NamespaceView {
+    // From now on commands are held against this one.
+    void set_reservation(const ReservationState& state) {
+        reservation = state;
+        is_reserved = state.is_held();
+    }
+
     NamespaceIdentity identity;
     uint64_t opening = 0;      // tells it from others that had its NSID before: SubsystemView::openings
     bdev::Device* device = nullptr;
     ChannelRef<bdev::Channel> channel;
     uint32_t block_bytes = 0;
     uint8_t block_shift = 0;
+    bdev::ProtectionFormat metadata;  // what accompanies each block
     bool is_paused = false;
+    bool is_reserved = false;  // `reservation` is held: what each command looks at
+    bool can_persist = false;  // reservations outlive the target
+    uint32_t watchers = 0;     // who waits for some of the outstanding: woken by each that ends
+    bool is_selective = false;  // not every controller may have it: Qpair::find_namespace
+    Visibility visibility;
     uint32_t outstanding = 0;  // requests that use the channel or memory lent by it
     IoMeter io;                // commands answered by this poll group
-    WaitList drained;          // woken when outstanding falls to 0 while paused
+    WaitList drained;          // woken when outstanding falls to 0 while paused, and for watchers
+    ReservationState reservation;  // the group's copy
 };
 
 // What the controllers of a subsystem are made from; fixed while the subsystem lives.
@@ -52,6 +70,7 @@ struct SubsystemIdentity {
     uint16_t max_cntlid = 0xFFEF;
     bool is_discovery = false;
     bool ana_reporting = false;
+    std::string admin_label;  // of extended discovery entries; may be empty
     std::array<uint16_t, 3> command_retry_delays{};  // CRDT1 to CRDT3, in 100 ms
 };
 
@@ -65,8 +84,11 @@ struct SubsystemView {
     }
 
     const SubsystemIdentity identity;
+    std::string unique_nqn;  // of the discovery subsystem, when it has one beside the well-known (TP8013)
     std::vector<std::unique_ptr<NamespaceView>> namespaces;  // by nsid - 1
+    AnaViews ana;                                            // by listener; of no use without ana_reporting
     uint64_t openings = 0;                                   // how many namespaces there were so far
+    uint32_t selective_count = 0;                            // of those that are there
     // I/O executed by this poll group, for the SMART log.
     uint64_t read_commands = 0;
     uint64_t write_commands = 0;

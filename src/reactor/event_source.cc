@@ -1,6 +1,7 @@
 #include "reactor/event_source.h"
 
 #include "base/assert.h"
+#include "env/layered.h"
 #include "reactor/reactor.h"
 
 namespace weft {
@@ -9,9 +10,10 @@ EventSource::~EventSource() { WEFT_ASSERT(!is_watching()); }
 
 Result<void> EventSource::watch(Thread& thread, env::Pollable& pollable, env::WatchOptions options) {
     WEFT_ASSERT(!is_watching());
-    WEFT_TRY(thread.reactor().waiter_->add(pollable, options, this));
+    env::Pollable& watched = env::bottom_of(pollable);
+    WEFT_TRY(thread.reactor().waiter_->add(watched, options, this));
     thread_ = &thread;
-    pollable_ = &pollable;
+    pollable_ = &watched;
     options_ = options;
     thread.sources_.push_back(*this);
     return {};

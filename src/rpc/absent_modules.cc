@@ -9,13 +9,10 @@ struct Absent {
     std::string_view reason;
 };
 
-constexpr std::string_view no_accel = "there is no acceleration framework here; copies and checksums are the CPU's";
+constexpr std::string_view no_accel = "there is no such acceleration module here; what it would do is done by the CPU";
 
 // Options only, by the names that 23.05 and 26.09 write.
 constexpr Absent absent[] = {
-    {"accel_assign_opc", no_accel},
-    {"accel_set_driver", no_accel},
-    {"accel_set_options", no_accel},
     {"ae4dma_scan_accel_module", no_accel},
     {"compressdev_scan_accel_module", no_accel},
     {"dpdk_cryptodev_scan_accel_module", no_accel},

@@ -106,9 +106,11 @@ Json json_of(const MethodDescription& method) {
     Json states = Json::array();
     if (includes(method.states, startup)) states.push_back("startup");
     if (includes(method.states, runtime)) states.push_back("runtime");
-    return {{"name", method.name},         {"role", to_string(method.role)}, {"text", method.text},
-            {"states", std::move(states)}, {"aliases", method.aliases},      {"params", json_of(method.params)},
-            {"result", method.result}};
+    Json facts = {{"name", method.name},         {"role", to_string(method.role)}, {"text", method.text},
+                  {"states", std::move(states)}, {"aliases", method.aliases},      {"params", json_of(method.params)},
+                  {"result", method.result}};
+    if (!method.words.empty()) facts["words"] = method.words;
+    return facts;
 }
 
 std::vector<ParamDescription> describe_params(const Type& type) {

@@ -42,6 +42,7 @@ struct MethodDescription {
     std::string result;
     std::string example;  // the words after `weft rpc`, for the page; empty: none
     bool changes_config = false;
+    std::string words;  // MethodSpec::words; empty: none
 };
 
 std::vector<ParamDescription> describe_params(const Type& type);

@@ -27,6 +27,14 @@ Registry::Registry() = default;
 Registry::~Registry() = default;
 
 void Registry::insert(MethodSpec spec, const Type& params, Call call) {
+    if (is_adding_foreign_) {
+        const auto is_taken = [this](const std::string& name) { return find(name) != nullptr; };
+        const bool is_unnamed = spec.name.empty();
+        if (is_unnamed || is_taken(spec.name) || std::ranges::any_of(spec.aliases, is_taken)) {
+            if (taken_name_.empty()) taken_name_ = is_unnamed ? "\"\"" : spec.name;
+            return;
+        }
+    }
     WEFT_ASSERT(find(spec.name) == nullptr);
     std::string name = spec.name;
     auto method = std::make_unique<Method>(Method{std::move(spec), params, std::move(call)});
@@ -35,6 +43,22 @@ void Registry::insert(MethodSpec spec, const Type& params, Call call) {
         aliases_.emplace(alias, Alias{.method = method.get()});
     }
     methods_.emplace(std::move(name), std::move(method));
+}
+
+Result<void> Registry::add_foreign(std::move_only_function<Result<void>()> add) {
+    struct Guard {
+        explicit Guard(bool& its_flag) : flag(its_flag) { flag = true; }
+        Guard(const Guard&) = delete;
+        Guard& operator=(const Guard&) = delete;
+        ~Guard() { flag = false; }
+        bool& flag;
+    };
+    taken_name_.clear();
+    const Guard guard(is_adding_foreign_);
+    WEFT_TRY(add());
+    if (taken_name_.empty()) return {};
+    return fail(Errc::already_exists,
+                fmt::format("there is a method {}, or one of its aliases, already", log::quoted(taken_name_)));
 }
 
 Registry::Method* Registry::find(std::string_view name) const {
@@ -133,7 +157,8 @@ std::vector<MethodDescription> Registry::descriptions(Role role) const {
                         .aliases = method->spec.aliases,
                         .params = describe_params(method->params),
                         .result = method->spec.result,
-                        .changes_config = method->spec.changes_config});
+                        .changes_config = method->spec.changes_config,
+                        .words = method->spec.words});
     }
     return list;
 }

@@ -48,6 +48,9 @@ struct MethodSpec {
     Codes codes = {};  // of handlers that return Task<Result<Json>>; wrong parameters are always -32602
     // What it does is part of save_config, and so of the state directory.
     bool changes_config = false;
+    // How rpc.py writes the parameters on a command line, where that is not --NAME VALUE: words as in
+    // app/cli/rpc_grammar.cc ("pool lun block_size -u=uuid"). For modules, whose methods no client knows.
+    std::string words;
 };
 
 // Who keeps the configuration (app/state): changes run through it.
@@ -88,6 +91,10 @@ public:
     // A handler that answers each caller differently. The caller lives until the task ends.
     template <class P>
     void add(MethodSpec spec, std::move_only_function<Task<Result<Json>>(P&&, const Caller&)> handler);
+
+    // Runs `add`, in which a module adds methods whose names may be taken: those are not added. Errors: those of `add`;
+    // already_exists, naming the first.
+    Result<void> add_foreign(std::move_only_function<Result<void>()> add);
 
     // Never fails otherwise than by its Response. `who` counts for clients only, and outlives the task: a method that
     // its role may not call is one that there is not.
@@ -130,6 +137,8 @@ private:
     Task<Response> perform(std::string_view name, Method* method, const Json& params, CallOf caller, const Caller& who);
 
     States state_ = States::startup;
+    bool is_adding_foreign_ = false;
+    std::string taken_name_;  // by add_foreign(): the first
     uint32_t calls_running_ = 0;
     ConfigKeeper* keeper_ = nullptr;
     AuditLog* audit_ = nullptr;

@@ -29,6 +29,27 @@ TEST_F(RegistryTest, CallsTheHandlerWithItsParameters) {
     EXPECT_EQ(call("bdev_malloc_create", R"({"num_blocks":1,"block_size":512})"), Response(Json("Malloc0")));
 }
 
+TEST_F(RegistryTest, KeepsItsOwnWhenAForeignMethodHasTheName) {
+    const auto add = [this](std::string name, std::vector<std::string> aliases) {
+        return registry.add_foreign([&]() -> Result<void> {
+            registry.add<NoParams>({.name = name, .aliases = aliases, .words = "x"},
+                                   [](NoParams) -> Task<Result<Json>> { co_return Json("foreign"); });
+            return {};
+        });
+    };
+    EXPECT_EQ(add("echo", {}).error().message, "there is a method echo, or one of its aliases, already");
+    EXPECT_FALSE(add("own", {"echo"}));
+    EXPECT_FALSE(registry.states_of("own"));
+    EXPECT_FALSE(add("", {}));
+    EXPECT_EQ(call("echo", R"({"value":1})"), Response(Json(1)));
+    EXPECT_TRUE(add("own", {"mine"}));
+    registry.set_state(runtime);
+    EXPECT_EQ(call("mine"), Response(Json("foreign")));
+    EXPECT_EQ(call("weft_describe_methods", R"({"method":"own"})")->front()["words"], "x");
+    EXPECT_EQ(registry.add_foreign([]() -> Result<void> { return fail(Errc::busy, "later"); }).error().message,
+              "later");
+}
+
 TEST_F(RegistryTest, MapsErrorsToCodes) {
     registry.set_state(runtime);
     EXPECT_EQ(call("no_such").error(), RpcError(-32601, "Method not found: no_such"));

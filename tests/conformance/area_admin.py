@@ -29,6 +29,50 @@ def asked(host, command, allowed, data=b""):
     return got
 
 
+def attachment(_world, _full):
+    """Namespace Attachment: which namespace, what to do, and the list of controllers (Base 5.20, 4.6.1)."""
+    list_invalid = Cpl(1, 0x1C)
+
+    def controllers(count, *ids):
+        return b"".join(number.to_bytes(2, "little") for number in (count, *ids)).ljust(PAGE, b"\0")
+
+    def run(world, nsid, select, data, allowed, length=PAGE):
+        host = world.admin()
+        asked(host, wire.sqe(0x15, 7, nsid, wire.sgl(TRANSPORT, length), (select,)), allowed, data)
+
+    nobody = controllers(1, 0xFFEE)
+    rows = {f"nsid={nsid:#x}": (nsid, 1, nobody, {INVALID_NAMESPACE}) for nsid in (0, 0x10000, 0xFFFFFFFE, 0xFFFFFFFF)}
+    rows |= {f"select={select}": (1, select, nobody, {INVALID_FIELD}) for select in range(2, 16)}
+    rows |= {f"controllers={label}": (1, select, data, {list_invalid}) for select in (0, 1) for label, data in
+             {f"none,select={select}": controllers(0), f"unknown,select={select}": nobody,
+              f"2048,select={select}": controllers(2048), f"65535,select={select}": controllers(0xFFFF),
+              f"twice,select={select}": controllers(2, 5, 5), f"falling,select={select}": controllers(2, 6, 5)}.items()}
+    rows |= {f"length={length}": (1, 1, nobody, {SGL_LENGTH}, length) for length in (4, 2048, PAGE - 4)}
+    for name, row in rows.items():
+        yield Case(f"admin/attachment,{name}", "Base 5.20", lambda world, a=row: run(world, *a))
+
+
+def lba_status(_world, _full):
+    """Get LBA Status: which namespace, range and action, and how long the answer may be (NVM Command Set 4.2)."""
+    lba_range = Cpl(0, 0x80)
+
+    def run(world, nsid, slba, action, blocks, length, allowed, sgl_length=None):
+        host = world.admin()
+        words = (slba & 0xFFFFFFFF, slba >> 32, length // 4 - 1, action << 24 | blocks)
+        got = host.command(wire.sqe(0x86, 7, nsid, wire.sgl(TRANSPORT, sgl_length or length), words))
+        expect(got, allowed)
+
+    rows = {f"nsid={nsid:#x}": (nsid, 0, 0x11, 0, 64, {INVALID_NAMESPACE}) for nsid in (0, 0x10000, 0xFFFFFFFF)}
+    rows |= {f"action={action:#x}": (1, 0, action, 0, 64, {INVALID_FIELD})
+             for action in (0, 1, 2, 0x0F, 0x12, 0x80, 0xFF)}
+    rows |= {f"slba={slba:#x}": (1, slba, 0x11, 1, 64, {lba_range}) for slba in (1 << 32, 1 << 63, (1 << 64) - 1)}
+    rows |= {f"length={length}": (1, 0, 0x10, 0, length, {OK}) for length in (4, 8, 12, 20, 24, 4096)}
+    rows |= {"length=max": (1, 0, 0x11, 0, 1 << 34, {INVALID_FIELD}, 4096),
+             "sgl,short": (1, 0, 0x11, 0, 4096, {SGL_LENGTH}, 64)}
+    for name, row in rows.items():
+        yield Case(f"admin/lba-status,{name}", "NVM 4.2", lambda world, a=row: run(world, *a))
+
+
 def opcodes(_world, full):
     def admin_opcode(world, opcode, enabled):
         host = world.admin(enabled=enabled)
@@ -116,7 +160,7 @@ def identify(world, full):
         elif cns == 1:
             if nsid:
                 errors |= {INVALID_FIELD, INVALID_NAMESPACE}  # (u) NSID where none is used
-        elif cns in (6, 0x1C) and subnqn is None:
+        elif cns in (6, 0x10, 0x11, 0x1C) and subnqn is None:
             known = None
         else:
             known = False if cns >= 0x20 or subnqn is None else None
@@ -124,7 +168,7 @@ def identify(world, full):
             errors |= {INVALID_FIELD, INVALID_NAMESPACE} if nsid else {INVALID_FIELD}
             may_pass = False
         elif known is None or csi:  # optional, or of a command set
-            errors |= {INVALID_FIELD, Cpl(0, 0x2C), INVALID_NAMESPACE}
+            errors |= {INVALID_FIELD, Cpl(1, 0x2C), INVALID_NAMESPACE}
         got = expect(host.completion(command), model_command.settle(errors, may_pass))
         if OK.allows(got):
             require(len(got.data) == PAGE, f"{len(got.data)} bytes of Identify")
@@ -168,6 +212,8 @@ def features(world, full):
                                                                                   and length < PAGE else ())}
         if supported(world.features, fid) and select < 3 and length >= PAGE and fid not in (0x81, 0x16):
             allowed = {OK}
+        if fid in (0x82, 0x83):  # of a namespace
+            allowed |= {INVALID_NAMESPACE}
         got = expect(host.command(command), allowed)
         require(len(got.data) <= length, "more data than the descriptor has")
 
@@ -179,11 +225,12 @@ def features(world, full):
     def put(world, fid, save, value):
         host = world.admin(kato=0)
         command = wire.sqe(9, 7, 0, wire.sgl(TRANSPORT, PAGE), (fid | save << 31, value))
-        good = {OK, INVALID_FIELD, NOT_CHANGEABLE, SEQUENCE, KATO_INVALID}
+        good = {OK, INVALID_FIELD, NOT_CHANGEABLE, SEQUENCE, KATO_INVALID,
+                *({INVALID_NAMESPACE} if fid in (0x82, 0x83) else ())}
         if not supported(world.features, fid):
             allowed = {INVALID_FIELD}
         elif save:
-            allowed = {INVALID_FIELD, NOT_SAVEABLE} if not world.oncs & 16 else good  # ONCS bit 4: nothing can be saved
+            allowed = {INVALID_FIELD, NOT_SAVEABLE}  # nothing can be saved, whatever ONCS says of SV and SEL
         elif fid == 0x0F:
             allowed = {KATO_INVALID, INVALID_FIELD} if value == 0 else {OK}
         elif fid == 7:

@@ -13,7 +13,10 @@ from model_command import DSM, FLUSH, READ, TO_CONTROLLER, TO_HOST, WRITE, WRITE
 from wire import IN_CAPSULE, TRANSPORT
 
 NAMES = {WRITE: "write", READ: "read", COMPARE_OP: "compare", WRITE_ZEROES: "write-zeroes", FLUSH: "flush", DSM: "dsm"}
+WRITE_UNCORRECTABLE = 4
 MARK = 0x6B
+# Reservation Report in its short form, Acquire and Release by a host that is not registered.
+RESERVED = {0x0E: {Cpl(0, 0x18)}, 0x11: {Cpl(0, 0x83)}, 0x15: {Cpl(0, 0x83)}}
 
 
 def perform(host, command, data):
@@ -131,6 +134,16 @@ def lengths(world, full):
 
 
 def namespaces(world, full):
+    def half_a_pair(host, command, size):
+        """It waits for its other half, until another command shows that there is none."""
+        host.send(host.capsule(command))
+        got = host.completion(command)
+        host.send(host.h2c(7, got.pdu.u16(10), got.pdu.u32(12), bytes(size)))
+        host.send(host.capsule(wire.sqe(FLUSH, 8, 1)))
+        got = {answer.cid: answer for answer in (host.answer(), host.answer())}
+        expect(got[7], Cpl(0, 0x0A))
+        expect(got[8], OK)
+
     def run(world, opcode, nsid, fuse, psdt):
         size = world.blocks.get(nsid, (512, 0))[0]
         _, host = world.io_pair()
@@ -142,6 +155,8 @@ def namespaces(world, full):
                                                            *({OK} if world.vwc >> 1 & 3 == 0 else ())}
         if fuse:
             errors |= {INVALID_FIELD, Cpl(0, 0x0A)}
+        if world.fuses and (opcode, fuse, psdt) == (COMPARE_OP, 1, 1):
+            return half_a_pair(host, command, size)
         if psdt != 1:
             errors |= {INVALID_FIELD}
         expect(perform(host, command, bytes(size)), errors or {OK, COMPARE})
@@ -163,7 +178,10 @@ def namespaces(world, full):
         command = wire.sqe(opcode, 7, nsid, wire.sgl(TRANSPORT, 512))
         got = perform(host, command, bytes(512))
         expect(got, {INVALID_OPCODE, *({INVALID_NAMESPACE} if nsid == 0 else ())} if not known else
-               {OK, COMPARE, INVALID_FIELD} if nsid else {INVALID_NAMESPACE})
+               {OK, COMPARE, INVALID_FIELD, Cpl(1, 0x87), *RESERVED.get(opcode, ())} if nsid else {INVALID_NAMESPACE})
+        if opcode == WRITE_UNCORRECTABLE and OK.allows(got):
+            write = wire.sqe(WRITE, 9, nsid, wire.sgl(TRANSPORT, 512), (0, 0, 0))
+            expect(perform(host, write, bytes(512)), OK, "what was made unreadable is written")
 
     for opcode in range(256):
         if opcode < 0x20 or opcode >= 0xF0 or opcode % 8 == 5 or full:
@@ -185,7 +203,7 @@ def namespaces(world, full):
         while len(got) < 2:
             answer = expect(host.answer(), {OK, INVALID_FIELD, Cpl(0, 0x0A), Cpl(0, 9), COMPARE})
             got[answer.cid] = answer
-        expect(got[7], {INVALID_FIELD, Cpl(0, 0x0A), *({OK, COMPARE} if world.oncs >> 16 else ())})
+        expect(got[7], {INVALID_FIELD, Cpl(0, 0x0A), *({OK, COMPARE} if world.fuses and second == WRITE else ())})
 
     for second, end in ((WRITE, None), (READ, None), (READ, "reset"), (READ, "close")):
         yield Case(f"io/fused,{NAMES[second]},{end}", "Base 3.4.2", lambda world,

@@ -95,6 +95,7 @@ def types(world, full):
 def senseless(_world, _full):
     """Right types, and what they mean is not there, too much, or not allowed: an error, and nothing is done."""
     nqn = "nqn.2016-06.io.spdk:conformance"
+    ana = "nqn.2016-06.io.spdk:ana"
     long_nqn = "nqn.2016-06.io.spdk:" + "n" * 204
     listen = {"trtype": "TCP", "traddr": "127.0.0.1", "trsvcid": "1"}
     table = {
@@ -103,7 +104,10 @@ def senseless(_world, _full):
         [{"block_size": 512, "num_blocks": count} for count in (0, 1 << 52, (1 << 55), (1 << 64) - 1)] +
         [{"name": name, "block_size": 512, "num_blocks": 8} for name in ("", "n" * 256, "a\nb", "a\0b", "Case1",
                                                                          "\x7f")] +
-        [{"block_size": 512, "num_blocks": 8, "md_size": 8}, {"block_size": 512, "num_blocks": 8, "dif_type": 1}],
+        [{"block_size": 512, "num_blocks": 8, **more} for more in (
+            {"md_size": 65}, {"dif_type": 1}, {"md_size": 7, "dif_type": 1}, {"md_size": 8, "dif_type": 4},
+            {"md_size": 8, "dif_type": -1}, {"md_size": 16, "dif_type": 1, "dif_pi_format": 1},
+            {"md_size": 8, "dif_pi_format": 3})],
         "bdev_null_create": [{"name": "N", "block_size": 512, "num_blocks": count} for count in (0, 1 << 55,
                                                                                                  (1 << 64) - 1)] +
         [{"name": "N", "block_size": size, "num_blocks": 8} for size in (0, 500, 131072)] + [{"name": "Huge",
@@ -126,7 +130,7 @@ def senseless(_world, _full):
         [{"nqn": "nqn.2016-06.io.spdk:new", **more} for more in ({"serial_number": "s" * 21},
                                                                  {"model_number": "m" * 41}, {"serial_number": "\n"},
          {"min_cntlid": 0}, {"min_cntlid": 10, "max_cntlid": 9}, {"max_cntlid": 65520}, {"min_cntlid": 65520},
-         {"max_namespaces": (1 << 32) - 1}, {"ana_reporting": True}, {"tgt_name": "other"})],
+         {"max_namespaces": (1 << 32) - 1}, {"tgt_name": "other"})],
         "nvmf_delete_subsystem": [{"nqn": "nqn.2016-06.io.spdk:nobody"}, {"nqn": ""},
                                   {"nqn": "nqn.2014-08.org.nvmexpress.discovery"}],
         "nvmf_subsystem_add_ns": [{"nqn": nqn, "namespace": {"bdev_name": name, "nsid": nsid}} for name, nsid in
@@ -143,11 +147,49 @@ def senseless(_world, _full):
                                          {"trsvcid": "65536"},
                                          {"trsvcid": "-1"}, {"adrfam": "IPv6"}, {"adrfam": "x"},
                                          {"traddr": "198.51.100.7"})],
+        "nvmf_subsystem_listener_set_ana_state": [
+            {"nqn": name, "listen_address": {**listen, **where}, "ana_state": state, **more}
+            for name, where, state, more in ((nqn, {}, "inaccessible", {}), ("nobody", {}, "optimized", {}),
+                                             (ana, {}, "Optimized", {}), (ana, {}, "", {}),
+                                             (ana, {"trsvcid": "1"}, "inaccessible", {}),
+                                             (ana, {"traddr": "x"}, "inaccessible", {}),
+                                             *((ana, {}, "inaccessible", {"anagrpid": group})
+                                               for group in (0, 9, (1 << 32) - 1)))],
+        "nvmf_subsystem_set_ns_ana_group": [{"nqn": ana, "nsid": nsid, "anagrpid": group} for nsid, group in
+                                            ((1, 0), (1, 9), (1, (1 << 32) - 1), (2, 1), (0, 1))],
+        "weft_nvmf_set_ana_states": [
+            {"nqn": name, "listeners": [{"listen_address": listen, "states": states}]}
+            for name, states in (("nobody", []), (nqn, []), (ana, [{"ana_state": "x"}]),
+                                 (ana, [{"ana_state": "change"}, {"ana_state": "change", "anagrpid": 9}]))],
         "nvmf_subsystem_remove_listener": [{"nqn": nqn, "listen_address": listen},
                                            {"nqn": "nobody", "listen_address": listen}],
         "nvmf_subsystem_add_host": [{"nqn": nqn, "host": value} for value in ("", "hello", long_nqn,
                                                                               "nqn.2016-06.x:\n")] + [{"nqn": nqn,
                                                                                                        "host": "nqn.2016-06.io.spdk:h", "psk": "key"}],
+        "nvmf_put_blockservice2transport": [{"trtype": "TCP", "blockservice": value} for value in
+                                            ("", "/", "10.0.0.0/33", "10.0.0.1/24", "::/129", "::ffff:1.2.3.4", "host/8",
+                                             "10.0.0.0/8\0", "1" * 5000)] + [{"trtype": "RDMA", "blockservice": "::/0"}],
+        "nvmf_remove_blockservice2transport": [{"trtype": "TCP", "blockservice": "10.0.0.0/8"}],
+        "nvmf_get_blockservice2transport": [{"trtype": "RDMA"}],
+        "nvmf_subsystem_listener_set_hosts": [{"nqn": nqn, "listen_address": listen, "hosts": []},
+                                              {"nqn": "nobody", "listen_address": listen, "hosts": []},
+                                              {"nqn": nqn, "listen_address": listen, "hosts": ["hello"]}],
+        "nvmf_ns_add_host": [{"nqn": nqn, "nsid": nsid, "host": host} for nsid, host in
+                             ((0, "nqn.2016-06.io.spdk:h"), (1, "nqn.2016-06.io.spdk:h"), (5, "nqn.2016-06.io.spdk:h"),
+                              ((1 << 32) - 1, "nqn.2016-06.io.spdk:h"), (1, ""), (1, long_nqn))],
+        "nvmf_ns_remove_host": [{"nqn": nqn, "nsid": 1, "host": "nqn.2016-06.io.spdk:h"},
+                                {"nqn": "nobody", "nsid": 1, "host": "nqn.2016-06.io.spdk:h"}],
+        "nvmf_discovery_add_referral": [{"address": {**listen, **more}} for more in
+                                        ({"trtype": "FC"}, {"traddr": "localhost"}, {"trsvcid": "65536"},
+                                         {"adrfam": "ib"})] + [{"address": listen, "subnqn": "hello"},
+                                                               {"address": listen, "hosts": [""]}],
+        "nvmf_discovery_remove_referral": [{"address": listen}],
+        "nvmf_discovery_set_nqn": [{"discovery_nqn": value} for value in ("hello", nqn, long_nqn)],
+        "nvmf_subsystem_disconnect": [{"nqn": nqn, "cntlid": 65000}, {"nqn": nqn, "cntlid": 0},
+                                      {"nqn": "nobody", "cntlid": 1}],
+        "nvmf_create_target": [{"name": value} for value in ("", "n" * 65, "a\nb", "nvmf_tgt")] +
+        [{"name": "t", "max_subsystems": 0}, {"name": "t", "discovery_filter": ["no"]}],
+        "nvmf_delete_target": [{"name": value} for value in ("", "nobody", "nvmf_tgt")],
         "nvmf_create_transport": [{"trtype": value} for value in ("TCP", "", "RDMA", "tcp", "\0", "T" * 5000)],
         "thread_set_cpumask": [{"id": 999999, "cpumask": "1"}, {"id": 1, "cpumask": "zz"}, {"id": 1, "cpumask": "0"}],
         "log_set_flag": [{"flag": ""}, {"flag": "no_such_flag"}, {"flag": "n" * 5000}],

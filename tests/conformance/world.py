@@ -1,5 +1,6 @@
 """The target under test: a weftd of our own, what it exports, and what it holds."""
 import atexit
+import base64
 import json
 import os
 import shutil
@@ -8,8 +9,10 @@ import socket
 import subprocess
 import tempfile
 import time
+import zlib
 from pathlib import Path
 
+import area_auth
 import wire
 from answers import OK, expect, require
 from host import Host
@@ -73,6 +76,11 @@ class World:
     closed_nqn = "nqn.2016-06.io.spdk:closed"      # allows one host that nobody is
     elsewhere_nqn = "nqn.2016-06.io.spdk:elsewhere"  # without a listener
     narrow_nqn = "nqn.2016-06.io.spdk:narrow"      # four controller ids
+    secure_nqn = "nqn.2016-06.io.spdk:secure"      # with TLS only
+    secure_long_nqn = "nqn.2016-06.io.spdk:secure-long"
+    psks = {"key32": bytes(range(32)), "key48": bytes(range(48))}
+    auth_nqn = "nqn.2016-06.io.spdk:auth"          # one of its hosts has a key: area_auth.py
+    ana_nqn = "nqn.2016-06.io.spdk:ana"            # reports ANA
     discovery_nqn = "nqn.2014-08.org.nvmexpress.discovery"
     blocks = {1: (512, 8192), 2: (4096, 4096), 3: (65536, 256)}  # nsid: block size, blocks
 
@@ -111,15 +119,48 @@ class World:
         self.port = self.free_port()
         for nqn, more in ((self.nqn, {}), (self.neighbour_nqn, {}), (self.elsewhere_nqn, {}),
                           (self.closed_nqn, {"allow_any_host": False}),
-                          (self.narrow_nqn, {"min_cntlid": 0xFFEC, "max_cntlid": 0xFFEF})):
+                          (self.auth_nqn, {}), (self.narrow_nqn, {"min_cntlid": 0xFFEC, "max_cntlid": 0xFFEF})):
             call("nvmf_create_subsystem", {"nqn": nqn, "allow_any_host": True, "max_namespaces": 8, **more})
             if nqn != self.elsewhere_nqn:
                 call("nvmf_subsystem_add_listener", self.listener(nqn))
         call("nvmf_subsystem_add_listener", self.listener("discovery"))
+        for name, secret in (("host", area_auth.SECRET), ("controller", area_auth.CONTROLLER_SECRET)):
+            path = self.folder / name
+            path.touch(0o600)
+            path.write_text(area_auth.key_text(secret))
+            call("keyring_file_add_key", {"name": name, "path": str(path)})
+        call("nvmf_subsystem_add_host", {"nqn": self.auth_nqn, "host": self.hostnqn(area_auth.HOST), "dhchap_key": "host",
+                                         "dhchap_ctrlr_key": "controller"})
         for nsid in self.blocks:
             self.add_namespace(self.nqn, f"Case{nsid}", nsid)
         self.add_namespace(self.nqn, "Huge", 4)
         self.add_namespace(self.neighbour_nqn, "Neighbour", 1)
+        call("bdev_malloc_create", {"name": "Path", "block_size": 512, "num_blocks": 64})
+        call("nvmf_create_subsystem", {"nqn": self.ana_nqn, "allow_any_host": True, "max_namespaces": 8,
+                                       "ana_reporting": True})
+        call("nvmf_subsystem_add_listener", self.listener(self.ana_nqn))
+        self.add_namespace(self.ana_nqn, "Path", 1)
+        call("bdev_null_create", {"name": "Guarded", "block_size": 512, "num_blocks": 8192})
+        self.add_namespace(self.auth_nqn, "Guarded", 1)
+        self._configure_tls()
+
+    def _configure_tls(self):
+        """Two subsystems on a port with TLS; hosts 1 and 3 have keys."""
+        call = self.rpc.call
+        for name, key in self.psks.items():
+            path = self.folder / name
+            path.touch(0o600)
+            text = base64.b64encode(key + zlib.crc32(key).to_bytes(4, "little")).decode()
+            path.write_text(f"NVMeTLSkey-1:{1 if len(key) == 32 else 2:02}:{text}:\n")
+            call("keyring_file_add_key", {"name": name, "path": str(path)})
+        self.secure_port = self.free_port()
+        for nqn, key in ((self.secure_nqn, "key32"), (self.secure_long_nqn, "key48")):
+            call("nvmf_create_subsystem", {"nqn": nqn, "max_namespaces": 8})
+            for number in (1, 3):
+                call("nvmf_subsystem_add_host", {"nqn": nqn, "host": self.hostnqn(number), "psk": key})
+            listener = self.listener(nqn)
+            listener["listen_address"]["trsvcid"] = str(self.secure_port)
+            call("nvmf_subsystem_add_listener", {**listener, "secure_channel": True})
 
     def add_namespace(self, nqn, bdev, nsid):
         self.rpc.call("nvmf_subsystem_add_ns", {"nqn": nqn, "namespace": {"bdev_name": bdev, "nsid": nsid}})
@@ -142,6 +183,7 @@ class World:
         self.ioccsz = int.from_bytes(data[1792:1796], "little") * 16 - 64
         self.nn = int.from_bytes(data[516:520], "little")
         self.oncs = int.from_bytes(data[520:522], "little")
+        self.fuses = int.from_bytes(data[522:524], "little")
         self.vwc, self.aerl, self.elpe, self.acl = data[525], data[259], data[262], data[258]
         self.sgls = int.from_bytes(data[536:540], "little")
         cap = expect(admin.command(wire.property_get(0, 1, cid=admin.cid())), OK)

@@ -50,6 +50,24 @@ check "identify" prints 'Serial number  *"?SPDK00000000000001' "$examples/identi
 check "of its namespace" prints '262144 blocks of 512 bytes' "$examples/identify" -r "$trid subnqn:$nqn"
 check "identify of the discovery controller" prints "$nqn.* at .*127.0.0.1.* port .*$port" "$examples/identify" -r "$trid"
 
+# A block device without a target.
+cat >"$work/bdevs.json" <<END
+{"subsystems": [{"subsystem": "bdev", "config": [
+  {"method": "bdev_malloc_create", "params": {"name": "Malloc0", "num_blocks": 8192, "block_size": 512}},
+  {"method": "bdev_null_create", "params": {"name": "Null0", "num_blocks": 8192, "block_size": 512}},
+  {"method": "weft_zoned_create", "params": {"name": "Zoned0", "block_size": 4096, "num_zones": 4, "zone_size": 64}}]},
+  {"subsystem": "nvmf", "config": [{"method": "nvmf_create_transport", "params": {"trtype": "TCP"}}]}]}
+END
+hello_bdev() { "$examples/hello_bdev" -c "$work/bdevs.json" "$@"; }
+check "hello_bdev in bytes" prints '^read 512 bytes: Hello World!$' hello_bdev
+check "and in blocks" prints '^read block 0: Hello World!$' hello_bdev
+check "whose bytes must be whole blocks" prints '12 bytes at 0: .*whole' hello_bdev
+check "a zoned device" prints '^read block 1: Guten Tag$' hello_bdev -b Zoned0 -t "Guten Tag"
+refused "a device that forgets" "not what was written" hello_bdev -b Null0
+refused "a device that is not there" "None: No such device" hello_bdev -b None
+refused "a text that is too long for a block" "does not fit" hello_bdev -t "$(printf 'x%.0s' $(seq 600))"
+refused "a configuration that is not there" "nowhere" "$examples/hello_bdev" -c "$work/nowhere"
+
 # What perf counts is what the target did in that time: less is only what was under way at the end.
 reads() { rpc bdev_get_iostat | python3 -c 'import json, sys; print(json.load(sys.stdin)["bdevs"][0]["num_read_ops"])'; }
 counts_right() {

@@ -31,6 +31,10 @@ check() {
     shift
     if out=$("$@" 2>&1); then ok "$name"; else not_ok "$name" "$out"; fi
 }
+# is NAME EXPECTED FOUND: the two are the same text.
+is() {
+    if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1" "it is: $3"; fi
+}
 # refused NAME PATTERN COMMAND...: the command fails, and says something that matches PATTERN.
 refused() {
     local name=$1 pattern=$2 out

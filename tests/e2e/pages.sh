@@ -28,7 +28,7 @@ completes() {
 completes weft p = perf
 completes weft perf --disc = --discard
 completes weft --vers = --version
-completes weft io wr = "write write-zeroes"
+completes weft io wr = "write write-zeroes write-uncor"
 completes weft io write --fi = --file
 completes weft perf -w r = ""
 completes weftd --wait = --wait-for-rpc

@@ -13,9 +13,6 @@ write_config() { # SIZE-OF-RAM-DISK NAME-OF-NULL-DEVICE
 JSON
 }
 devices() { rpc bdev_get_bdevs | sed -n 's/^        "name": "\(.*\)",$/\1/p' | xargs; }
-is() { # NAME EXPECTED FOUND
-    if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1" "it is: $3"; fi
-}
 
 write_config 2048 N1
 check "it starts with a file" start -c "$work/config.json"

@@ -18,6 +18,7 @@ check "weftd serves metrics" start -m 0x1 --metrics "$metrics_port" -L bdev
 check "a RAM disk" rpc bdev_malloc_create --name Malloc0 --block_size 4096 --num_blocks 4096
 check "is exported" export_device Malloc0
 
+check "what looked at it as it came is not counted" rpc bdev_reset_iostat --name Malloc0
 check "histograms start" rpc bdev_enable_histogram --name Malloc0 --enable true
 load() { "$bin/weft" perf "${target[@]}" -n "$nqn" -q 4 -o 4096 -w randrw -t "$1" --json; }
 check "a load" load 1

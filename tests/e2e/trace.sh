@@ -5,9 +5,6 @@
 shm() { echo "/dev/shm/weftd_trace.pid$(target_pid)"; }
 # mask GROUP: the tpoint_mask of a group.
 mask() { rpc trace_get_info | tr -d '\n ' | sed -n "s/.*\"$1\":{\"mask\":\"0x[0-9a-f]*\",\"tpoint_mask\":\"\(0x[0-9a-f]*\)\"}.*/\1/p"; }
-is() { # NAME EXPECTED FOUND
-    if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1" "it is: $3"; fi
-}
 stages() { python3 "$(dirname "$0")/trace_stages.py" "$1"; }
 # went NAME FILE WORDS: a command in the trace went through these stages and no others.
 went() {

@@ -22,6 +22,7 @@ def kills(path, chance, seed):
             rounds = (ROUNDS + len(KINDS) - 1) // len(KINDS)
             for turn in range(rounds):
                 checker = Checker("run", target.port, "--time", 20, "--seed", seed * 1000 + turn, "--hosts", 4, journal=journal)
+                target.wait_for_queues(4)
                 time.sleep((0.3 + chance.random() * 0.9) * SLOWER)
                 target.kill()
                 status, report, complaint = checker.result()

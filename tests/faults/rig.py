@@ -145,6 +145,12 @@ class Target:
                 time.sleep(0.01)
         raise AssertionError(f"weftd did not come up:\n{self.tail()}")
 
+    def wait_for_queues(self, count, seconds=20):
+        """Until so many I/O queues are connected: a kill before that tests nothing."""
+        def connected():
+            return sum(group["current_io_qpairs"] for group in self.rpc("nvmf_get_stats")["poll_groups"]) >= count
+        return wait_for(connected, seconds * SLOWER)
+
     def kill(self):
         self.process.kill()
         self.process.wait()

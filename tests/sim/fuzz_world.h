@@ -60,7 +60,6 @@ private:
     void work(RightHost& host);
     void settle(FuzzLink& link, const char* what);
     void look(FuzzLink* link) const;
-    void drop_withholders();
     [[nodiscard]] size_t free_buffers();
 
     std::unique_ptr<Rig> rig_;

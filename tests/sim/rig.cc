@@ -56,14 +56,15 @@ void Rig::stop_target() {
 
 void Rig::crash_target(Death death) {
     // Coroutines of it are suspended for ever, in the middle of anything: there is nothing that could be destroyed.
-    static std::vector<std::unique_ptr<TargetSide>> graveyard;
+    // Nor at the end of the program: a target that was not stopped is a broken invariant there.
+    static auto* const graveyard = new std::vector<std::unique_ptr<TargetSide>>;
     if (death == Death::killed) {
         world_.kill("target");
     } else {
         world_.crash("target");
     }
     std::erase_if(seats_, [](const Seat& seat) { return seat.is_target; });
-    graveyard.push_back(std::move(side_));
+    graveyard->push_back(std::move(side_));
 }
 
 void Rig::add_seats(Runtime& runtime, bool is_target) {

@@ -124,7 +124,6 @@ void SentChecker::host_pdu_begins() {
     entry.number = ++host_commands_;
     host_command_ = outstanding_.emplace(entry.command.cid.value(), std::move(entry));
     host_has_command_ = true;
-    overflowed_ = overflowed_ || (connected_ && outstanding_.size() > queue_size_);
 }
 
 void SentChecker::host_pdu_ends() {

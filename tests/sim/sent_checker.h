@@ -67,8 +67,6 @@ public:
     [[nodiscard]] bool is_terminated() const { return term_seen_; }  // a C2HTermReq came
     [[nodiscard]] bool is_host_unreadable() const { return host_broken_; }  // its stream makes no sense any more
     [[nodiscard]] bool is_host_within_pdu() const { return host_left_ > 0 || !host_head_.empty(); }
-    // The host sent more commands at once than its queue has places, and the target may leave them where they are.
-    [[nodiscard]] bool has_overflowed() const { return overflowed_; }
     [[nodiscard]] bool is_connected() const { return connected_; }  // a Connect succeeded
     [[nodiscard]] uint16_t qid() const { return qid_; }
     [[nodiscard]] uint16_t cntlid() const { return cntlid_; }
@@ -127,7 +125,6 @@ private:
     std::vector<std::byte> host_pdu_;  // header of the PDU at hand, whole
     Table::iterator host_command_;
     bool host_has_command_ = false;
-    bool overflowed_ = false;
     uint64_t host_commands_ = 0;
     std::vector<std::vector<std::byte>> host_headers_;  // the first of them, for the copy in a C2HTermReq
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "bdev/gate/device_gate.h"
 #include "bdev_modules/malloc/malloc_device.h"
 #include "nvme/describe.h"
 #include "nvmf/poll_group.h"
@@ -153,6 +154,37 @@ TEST_F(StreamedWrite, APauseKeepsTheRestUntilItIsOver) {
         expect_completion(status::success);
         EXPECT_EQ(read(100), data) << before << " bytes before the pause, " << stored << " of them stored";
         EXPECT_NE(old, data);
+    }
+}
+
+// What the device's gate says counts from the next piece on, and what is kept goes through it.
+TEST_F(StreamedWrite, ALimitOrAHoldOfItsDeviceKeepsTheRest) {
+    bdev::DeviceGate& gate = rig.bdevs().find("Malloc0")->gate();
+    for (const uint32_t before : {0U, 4U, 512U, 1000U, data_bytes - 4}) {
+        std::ranges::rotate(data, data.begin() + 7);
+        begin(100);
+        if (before > 0) send_piece(before);
+        rig.run([](bdev::DeviceGate& of) -> Task<void> { co_await of.set_rate_limits({.operations = 1000}); }(gate));
+        while (sent < data_bytes) send_piece(std::min(1000U, data_bytes - sent));
+        rig.run_for(10 * env::ns_per_ms);
+        queue.send({});  // what is answered now arrives
+        expect_completion(status::success);
+        rig.run([](bdev::DeviceGate& of) -> Task<void> { co_await of.set_rate_limits({}); }(gate));
+        EXPECT_EQ(read(100), data) << before << " bytes before the limit";
+
+        std::ranges::rotate(data, data.begin() + 7);
+        begin(100);
+        if (before > 0) send_piece(before);
+        uint64_t hold = 0;
+        rig.run([](bdev::DeviceGate& of, uint64_t& id) -> Task<void> { id = co_await of.quiesce({}); }(gate, hold));
+        while (sent < data_bytes) send_piece(std::min(1000U, data_bytes - sent));
+        rig.run_for(10 * env::ns_per_ms);
+        queue.send({});
+        EXPECT_TRUE(queue.take().empty()) << "acknowledged while it was held";
+        rig.run([](bdev::DeviceGate& of, uint64_t id) -> Task<void> { co_await of.release(id); }(gate, hold));
+        queue.send({});
+        expect_completion(status::success);
+        EXPECT_EQ(read(100), data) << before << " bytes before the hold";
     }
 }
 

@@ -125,6 +125,7 @@ private:
     void property(FuzzLink& link, const Record& record);
     void admin(FuzzLink& link, const Record& record);
     void io(FuzzLink& link, const Record& record);
+    void reserve(FuzzLink& link, const Record& record, nvme::Command command);
     void h2c_data(FuzzLink& link, const Record& record);
     void end(const Record& record);
     void pass_time(const Record& record);
@@ -263,7 +264,11 @@ void Player::admin(FuzzLink& link, const Record& record) {
     switch (opcode) {
         case AdminOpcode::get_log_page: {
             const uint32_t bytes = (record.octet(1) + 1U) * 16;
-            command.cdw10 = (record.octet(0) & 15U) | (record.octet(0) == 0xFF ? 0x70U : 0U) | (bytes / 4 - 1) << 16;
+            command.cdw10 = (record.octet(0) & 15U) |
+                            (record.octet(0) == 0xFF   ? 0x70U
+                             : record.octet(0) == 0xF0 ? 0x80U
+                                                       : 0U) |
+                            (bytes / 4 - 1) << 16;
             command.cdw11 = 0;
             command.cdw12 = record.word(1) * 4U;
             command.dptr = nvme::SglDescriptor::transport(bytes);
@@ -273,7 +278,7 @@ void Player::admin(FuzzLink& link, const Record& record) {
         case AdminOpcode::set_features: {
             // Some features carry a structure.
             const bool has_data = (record.b & 0x20) != 0;
-            command.cdw10 = record.octet(0) % 0x24U | (record.octet(0) > 0xF0 ? 0x80U : 0U);
+            command.cdw10 = record.octet(0) > 0xF0 ? 0x80U | (record.octet(0) & 7U) : record.octet(0) % 0x24U;
             const size_t bytes = has_data ? size_t{record.octet(1)} * 4 : 0;
             command.dptr = nvme::SglDescriptor::transport(static_cast<uint32_t>(bytes));
             if (opcode == AdminOpcode::set_features && is_in_capsule(record)) {
@@ -286,6 +291,29 @@ void Player::admin(FuzzLink& link, const Record& record) {
         default: break;
     }
     link.command(command, {}, record.patches, cid_of(record));
+}
+
+bool is_reservation(IoOpcode opcode) {
+    return opcode == IoOpcode::reservation_register || opcode == IoOpcode::reservation_report ||
+           opcode == IoOpcode::reservation_acquire || opcode == IoOpcode::reservation_release;
+}
+
+// Few keys and all actions and types, so that registrants meet.
+void Player::reserve(FuzzLink& link, const Record& record, nvme::Command command) {
+    command.cdw10 = (record.octet(0) & 0xFU) | record.octet(1) % 8U << 8 | uint32_t{record.octet(2)} << 30;
+    command.cdw11 = 1;
+    command.cdw12 = 0;
+    if (command.io_opcode() == IoOpcode::reservation_report) {
+        const uint32_t bytes = (record.octet(1) + 1U) * 4;
+        command.cdw10 = bytes / 4 - 1;
+        command.dptr = nvme::SglDescriptor::transport(bytes);
+        link.command(command, {}, record.patches, cid_of(record));
+        return;
+    }
+    const std::array<le64, 2> keys{uint64_t{record.octet(3)} % 4, uint64_t{record.octet(4)} % 4};
+    const size_t count = command.io_opcode() == IoOpcode::reservation_release ? 1 : 2;
+    command.dptr = nvme::SglDescriptor::transport(static_cast<uint32_t>(count * sizeof(le64)));
+    link.command(command, std::as_bytes(std::span(keys).first(count)), record.patches, cid_of(record));
 }
 
 void Player::io(FuzzLink& link, const Record& record) {
@@ -313,6 +341,7 @@ void Player::io(FuzzLink& link, const Record& record) {
         link.command(command, list, record.patches, cid_of(record));
         return;
     }
+    if (is_reservation(opcode)) return reserve(link, record, command);
     const bool sends = nvme::transfer_direction(command.opcode) == nvme::TransferDirection::host_to_controller;
     if (sends && is_in_capsule(record) && bytes <= 8192) {
         link.command(command, stamped(link, bytes, lba), record.patches, cid_of(record));

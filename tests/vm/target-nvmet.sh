@@ -22,7 +22,7 @@ target_stop() {
     local dir
     [ -d $nvmet/ports/1 ] || return 0
     target_crash
-    rmdir $nvmet/ports/1
+    rmdir $nvmet/ports/*
     for dir in "$nvmet"/subsystems/*/namespaces/*; do
         [ ! -d "$dir" ] || rmdir "$dir"
     done
@@ -31,7 +31,7 @@ target_stop() {
     done
 }
 
-target_crash() { rm -f $nvmet/ports/1/subsystems/*; }
+target_crash() { rm -f $nvmet/ports/*/subsystems/*; }
 
 # The port's socket belongs to the network namespace of who opens the port.
 target_listen() { # NQN
@@ -72,3 +72,15 @@ target_add() {
 }
 
 target_remove() { rmdir "$nvmet/subsystems/$1/namespaces/$2"; }
+
+# The second port is like the first; its default group is that of every namespace, whatever its id.
+target_paths() {
+    mkdir $nvmet/ports/2
+    echo tcp >$nvmet/ports/2/addr_trtype
+    echo ipv4 >$nvmet/ports/2/addr_adrfam
+    echo "$TARGET_ADDR" >$nvmet/ports/2/addr_traddr
+    echo $((TARGET_PORT + 1)) >$nvmet/ports/2/addr_trsvcid
+    target_subsystem "$1" && ${TARGET_EXEC:-} ln -s "$nvmet/subsystems/$1" $nvmet/ports/2/subsystems/
+}
+
+target_path() { echo "${3/_/-}" >$nvmet/ports/$(($2 + 1))/ana_groups/1/ana_state; }

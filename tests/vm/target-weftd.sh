@@ -11,12 +11,16 @@
 #   target_restart             start it again, with the configuration it had
 #   target_ram NAME MIB        a RAM disk (512-byte blocks)
 #   target_file NAME MIB       a disk in a file (4096-byte blocks)
+#   target_device NAME PATH     a disk in a file or block device that is there (512-byte blocks)
 #   target_null NAME MIB       a disk that keeps nothing
 #   target_grow NAME MIB       give a disk in a file more room
 #   target_grow_null NAME MIB  the same for one that keeps nothing
 #   target_subsystem NQN       a subsystem that any host may use, listening
 #   target_add NQN NSID NAME   add a disk as a namespace
 #   target_remove NQN NSID
+#   target_paths NQN           a subsystem with two listeners, ports TARGET_PORT and the next, that reports ANA
+#   target_path NQN N STATE    the ANA state of the way through the first (0) or second (1) of them
+#   target_do METHOD [--PARAMETER VALUE]...  any other RPC, kept for target_restart; weftd only
 #
 # Environment:
 #   TARGET_DIR    where socket, disks and the log go; emptied by target_start
@@ -111,6 +115,8 @@ target_file() {
         target_configure bdev_aio_create --name "$1" --filename "$TARGET_DIR/$1.img" --block_size 4096
 }
 
+target_device() { target_configure bdev_aio_create --name "$1" --filename "$2" --block_size 512; }
+
 target_null() {
     target_configure bdev_null_create --name "$1" --block_size 512 --num_blocks $(($2 * 2048))
 }
@@ -137,3 +143,21 @@ target_add() {
 target_remove() {
     target_configure nvmf_subsystem_remove_ns --nqn "$1" --nsid "$2"
 }
+
+listen_on() { # PORT
+    echo "{\"trtype\":\"TCP\",\"adrfam\":\"IPv4\",\"traddr\":\"$TARGET_ADDR\",\"trsvcid\":\"$1\"}"
+}
+
+target_paths() {
+    target_configure nvmf_create_subsystem --nqn "$1" --allow_any_host true --ana_reporting true \
+        --serial_number "WEFT${1##*[!0-9]}" &&
+        target_configure nvmf_subsystem_add_listener --nqn "$1" --listen_address "$(listen_on "$TARGET_PORT")" &&
+        target_configure nvmf_subsystem_add_listener --nqn "$1" --listen_address "$(listen_on $((TARGET_PORT + 1)))"
+}
+
+target_path() {
+    target_configure nvmf_subsystem_listener_set_ana_state --nqn "$1" \
+        --listen_address "$(listen_on $((TARGET_PORT + $2)))" --ana_state "$3"
+}
+
+target_do() { target_configure "$@"; }

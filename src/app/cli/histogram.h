@@ -15,10 +15,10 @@ public:
     // 2^40 ns, 18 minutes: what is longer counts as that.
     static constexpr uint64_t value_max = (uint64_t{1} << 40) - 1;
 
-    void add(uint64_t value) {
-        ++buckets_[index_of(std::min(value, value_max))];
-        ++count_;
-        sum_ += value;
+    void add(uint64_t value, uint64_t times = 1) {
+        buckets_[index_of(std::min(value, value_max))] += times;
+        count_ += times;
+        sum_ += value * times;
         max_ = std::max(max_, value);
         min_ = std::min(min_, value);
     }

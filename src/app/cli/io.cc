@@ -15,7 +15,19 @@ namespace weft::cli {
 
 namespace {
 
-enum class Verb : uint8_t { read, write, verify, flush, compare, write_zeroes, unmap };
+enum class Verb : uint8_t {
+    read,
+    write,
+    verify,
+    flush,
+    compare,
+    write_zeroes,
+    unmap,
+    copy,
+    check,
+    compare_write,
+    write_uncor,
+};
 
 struct VerbInfo {
     Verb verb;
@@ -30,6 +42,10 @@ constexpr VerbInfo verbs[] = {
     {Verb::compare, "compare", "Let the controller compare a range with a file or a pattern"},
     {Verb::write_zeroes, "write-zeroes", "Let the controller write zeroes over a range"},
     {Verb::unmap, "unmap", "Deallocate a range (Dataset Management)"},
+    {Verb::copy, "copy", "Let the controller copy a range to another place of the namespace"},
+    {Verb::check, "check", "Let the controller read a range without sending it (the command Verify)"},
+    {Verb::compare_write, "compare-write", "Write a range if it holds what is expected, as one operation (fused)"},
+    {Verb::write_uncor, "write-uncor", "Make a range unreadable until it is written (Write Uncorrectable)"},
 };
 
 constexpr uint64_t piece_bytes_max = uint64_t{16} << 20;  // of what is held in memory
@@ -52,6 +68,8 @@ private:
     Task<Result<void>> write_stamps(IoSession& session, uint64_t end, uint32_t pass);
     Task<Result<uint64_t>> count_faults(IoSession& session, uint64_t end, uint32_t pass);
     Task<Result<void>> without_data(IoSession& session);
+    Task<Result<void>> copy(IoSession& session);
+    Task<Result<void>> compare_and_write(IoSession& session);
     // What is to be written or compared: of the file, or the pattern over the range.
     Task<Result<std::vector<std::byte>>> source(const IoSession& session);
 
@@ -61,12 +79,15 @@ private:
     uint64_t length_ = 0;
     std::string file_;
     std::optional<uint64_t> pattern_;
+    uint64_t expected_ = 0;
+    uint64_t to_ = 0;
     bool hex_ = false;
     uint32_t passes_ = 1;
 };
 
 CLI::App* IoCommand::declare(CLI::App& app) {
-    CLI::App* io = app.add_subcommand("io", "Read, write, verify, flush, compare, write zeroes, unmap");
+    CLI::App* io = app.add_subcommand(
+        "io", "Read, write, verify, flush, compare, write zeroes, unmap, copy, check, compare and write");
     io->require_subcommand(1);
     for (const VerbInfo& info : verbs) {
         CLI::App* sub = io->add_subcommand(info.name, info.text);
@@ -75,6 +96,15 @@ CLI::App* IoCommand::declare(CLI::App& app) {
         sub->add_option("--nsid", io_.nsid, "Namespace")->capture_default_str();
         if (info.verb != Verb::flush) add_range_options(*sub);
         if (info.verb == Verb::write || info.verb == Verb::compare) add_data_options(*sub, "from");
+        if (info.verb == Verb::compare_write) {
+            sub->add_option("--expected", expected_, "The byte that the range holds throughout: 0x00")
+                ->check(CLI::Range(0, 255))
+                ->required();
+            sub->add_option("--pattern", pattern_, "The byte to write")->check(CLI::Range(0, 255))->required();
+        }
+        if (info.verb == Verb::copy) {
+            sub->add_option("--to", to_, "First byte of where it goes")->transform(CLI::AsSizeValue(false))->required();
+        }
         if (info.verb == Verb::read) {
             sub->add_option("--file", file_, "Write to this file; -: standard output");
             sub->add_flag("--hex", hex_, "Print a hex dump (the default without --file)");
@@ -131,7 +161,11 @@ Task<Result<void>> IoCommand::perform(IoSession& session) {
         case Verb::verify: co_return co_await verify(session);
         case Verb::flush:
         case Verb::write_zeroes:
+        case Verb::check:
+        case Verb::write_uncor:
         case Verb::unmap: co_return co_await without_data(session);
+        case Verb::copy: co_return co_await copy(session);
+        case Verb::compare_write: co_return co_await compare_and_write(session);
     }
     co_return Result<void>{};
 }
@@ -180,10 +214,59 @@ Task<Result<void>> IoCommand::without_data(IoSession& session) {
         fmt::print("flushed\n");
         co_return Result<void>{};
     }
-    const uint64_t length = length_ != 0 ? length_ : session.size_bytes() - io_.offset;
-    const bool is_unmap = verb_ == Verb::unmap;
-    WEFT_CO_TRY(co_await (is_unmap ? session.unmap(io_.offset, length) : session.write_zeroes(io_.offset, length)));
-    fmt::print("{} {} bytes at offset {}\n", is_unmap ? "deallocated" : "zeroed", length, io_.offset);
+    // What spoils data goes no further than it is told.
+    const uint64_t to_the_end = session.size_bytes() - io_.offset;
+    const uint64_t by_default = verb_ == Verb::write_uncor ? session.block_bytes() : to_the_end;
+    const uint64_t length = length_ != 0 ? length_ : by_default;
+    const char* what = "";
+    switch (verb_) {
+        case Verb::unmap:
+            WEFT_CO_TRY(co_await session.unmap(io_.offset, length));
+            what = "deallocated";
+            break;
+        case Verb::check:
+            WEFT_CO_TRY(co_await session.on_range(nvme::IoOpcode::verify, io_.offset, length));
+            what = "readable:";
+            break;
+        case Verb::write_uncor:
+            WEFT_CO_TRY(co_await session.on_range(nvme::IoOpcode::write_uncorrectable, io_.offset, length));
+            what = "unreadable:";
+            break;
+        default:
+            WEFT_CO_TRY(co_await session.write_zeroes(io_.offset, length));
+            what = "zeroed";
+            break;
+    }
+    fmt::print("{} {} bytes at offset {}\n", what, length, io_.offset);
+    co_return Result<void>{};
+}
+
+Task<Result<void>> IoCommand::copy(IoSession& session) {
+    const uint64_t length = length_ != 0 ? length_ : session.block_bytes();
+    if (to_ % session.block_bytes() != 0) {
+        co_return fail(Errc::invalid_argument,
+                       fmt::format("--to is a multiple of the block size, {}", session.block_bytes()));
+    }
+    if (to_ > session.size_bytes() || length > session.size_bytes() - to_) {
+        co_return fail(Errc::out_of_range, fmt::format("the namespace ends at byte {}", session.size_bytes()));
+    }
+    if (to_ < io_.offset + length && io_.offset < to_ + length) {
+        co_return fail(Errc::invalid_argument, "--to: the two ranges overlap, which Copy does not do");
+    }
+    WEFT_CO_TRY(co_await session.copy(io_.offset, to_, length));
+    fmt::print("copied {} bytes from offset {} to offset {}\n", length, io_.offset, to_);
+    co_return Result<void>{};
+}
+
+Task<Result<void>> IoCommand::compare_and_write(IoSession& session) {
+    const uint64_t length = length_ != 0 ? length_ : session.block_bytes();
+    if (length > uint64_t{65536} * session.block_bytes() || length > piece_bytes_max) {
+        co_return fail(Errc::invalid_argument, "--length: one command does it all");
+    }
+    std::vector<std::byte> expected(length, static_cast<std::byte>(expected_));
+    std::vector<std::byte> data(length, static_cast<std::byte>(*pattern_));
+    WEFT_CO_TRY(co_await session.compare_and_write(io_.offset, expected, data));
+    fmt::print("compared and wrote {} bytes at offset {}\n", length, io_.offset);
     co_return Result<void>{};
 }
 

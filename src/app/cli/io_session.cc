@@ -21,6 +21,8 @@ const char* verb_of(nvme::IoOpcode opcode) {
         case nvme::IoOpcode::write: return "writing";
         case nvme::IoOpcode::compare: return "comparing";
         case nvme::IoOpcode::write_zeroes: return "zeroing";
+        case nvme::IoOpcode::verify: return "verifying";
+        case nvme::IoOpcode::write_uncorrectable: return "spoiling";
         default: return "commanding";
     }
 }

@@ -40,6 +40,12 @@ public:
     Task<Result<void>> write_zeroes(uint64_t offset, uint64_t length);
     Task<Result<void>> unmap(uint64_t offset, uint64_t length);
     Task<Result<void>> flush();
+    // Within the namespace, with as many commands as its limits make necessary.
+    Task<Result<void>> copy(uint64_t from, uint64_t to, uint64_t length);
+    // Verify and Write Uncorrectable: commands with a range and no data.
+    Task<Result<void>> on_range(nvme::IoOpcode opcode, uint64_t offset, uint64_t length);
+    // One fused pair; the lengths are the same. Errors: the status of the Compare, when that is what failed.
+    Task<Result<void>> compare_and_write(uint64_t offset, MutableBytes expected, MutableBytes data);
 
 private:
     IoSession(std::unique_ptr<nvme_host::tcp::ConnectionGroup> group, std::unique_ptr<nvme_host::Controller> controller,

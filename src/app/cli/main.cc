@@ -34,6 +34,8 @@ int run(int argc, char** argv) {
 
     std::vector<std::unique_ptr<Subcommand>> subcommands;
     subcommands.push_back(weft::cli::make_apply());
+    subcommands.push_back(weft::cli::make_bdevio());
+    subcommands.push_back(weft::cli::make_bdevperf());
     subcommands.push_back(weft::cli::make_convert_config());
     subcommands.push_back(weft::cli::make_discover());
     subcommands.push_back(weft::cli::make_identify());

@@ -1,14 +1,11 @@
 // weft perf: a load on a namespace, and what it came to.
 #include <fmt/format.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <atomic>
-#include <csignal>
 #include <cstdio>
 
 #include "app/cli/identify_fields.h"
+#include "app/cli/load_watch.h"
 #include "app/cli/number_range.h"
 #include "app/cli/perf_report.h"
 #include "app/cli/perf_workers.h"
@@ -23,18 +20,6 @@ namespace weft::cli {
 
 namespace {
 
-// Set by Ctrl-C: the load ends early and is reported.
-std::atomic<bool> is_interrupted{false};
-
-double process_cpu_seconds() {
-    rusage usage{};
-    getrusage(RUSAGE_SELF, &usage);
-    const auto seconds = [](const timeval& time) {
-        return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
-    };
-    return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
-
 class Perf final : public Subcommand {
 public:
     CLI::App* declare(CLI::App& app) override;
@@ -45,13 +30,6 @@ private:
     Task<Result<void>> prepare(Runtime& runtime, nvme_host::Controller& controller);
     Result<void> plan_units(const nvme::IdentifyNamespace& data, uint32_t transfer_bytes_max);
     Task<Result<PerfSummary>> load(Runtime& runtime, nvme_host::tcp::ConnectionGroup& group);
-    struct Cost {
-        double cpu_seconds = 0;
-        double busy_seconds = 0;
-        double seconds = 0;
-    };
-    Task<Cost> watch(PerfWorkers& workers, PerfTimes times);
-    static Cost cost_so_far(const PerfWorkers& workers);
     int finish(const PerfSummary& summary);
 
     TargetOptions target_;
@@ -146,8 +124,7 @@ int Perf::run() {
     }
     session.data_cpus = cores.cpus();
     if (session.data_cpus.size() > connections_) session.data_cpus.resize(connections_);
-    std::signal(SIGINT, [](int) { is_interrupted.store(true); });
-    std::signal(SIGTERM, [](int) { is_interrupted.store(true); });
+    end_load_by_signals();
     return run_session(session, [this](Runtime& runtime) { return execute(runtime); });
 }
 
@@ -179,7 +156,7 @@ Task<Result<PerfSummary>> Perf::load(Runtime& runtime, nvme_host::tcp::Connectio
         PerfTimes times{.measure_from = start + static_cast<env::TimeNs>(warmup_ * 1e9)};
         times.end = times.measure_from + static_cast<env::TimeNs>(seconds_ * 1e9);
         co_await workers.start(times);
-        const Cost cost = co_await watch(workers, times);
+        const LoadCost cost = co_await watch_load(workers, times, plan_.unit_bytes);
         summary.cpu_seconds = cost.cpu_seconds;
         summary.busy_seconds = cost.busy_seconds;
         summary.seconds = cost.seconds;
@@ -262,53 +239,13 @@ Result<void> Perf::plan_units(const nvme::IdentifyNamespace& data, uint32_t tran
     return {};
 }
 
-// Until all is done; with a line a second for who watches. Returns what the measured time cost the client.
-Task<Perf::Cost> Perf::watch(PerfWorkers& workers, PerfTimes times) {
-    const bool shows_progress = isatty(STDERR_FILENO) != 0;
-    Reactor& reactor = Thread::current().reactor();
-    std::optional<Cost> at_start;
-    std::optional<Cost> at_end;
-    env::TimeNs next_line = reactor.now() + env::ns_per_s;
-    uint64_t last_count = 0;
-    while (!co_await workers.are_finished()) {
-        const env::TimeNs now = reactor.now();
-        const env::TimeNs next = !at_start ? times.measure_from : times.end;
-        const env::TimeNs left = next > now ? next - now : 0;
-        co_await sleep_for(std::clamp(left, env::ns_per_ms, 20 * env::ns_per_ms));
-        if (is_interrupted.exchange(false)) {
-            times.end = std::min(times.end, reactor.now());
-            co_await workers.set_end(times.end);
-        }
-        if (!at_start && reactor.now() >= times.measure_from) at_start = cost_so_far(workers);
-        if (at_start && !at_end && reactor.now() >= times.end) at_end = cost_so_far(workers);
-        if (!shows_progress || reactor.now() < next_line) continue;
-        next_line += env::ns_per_s;
-        const uint64_t count = workers.done_count();
-        fmt::print(stderr, "\r{:>9} IOPS {:>9.1f} MiB/s {:>5.0f} s left ", count - last_count,
-                   static_cast<double>((count - last_count) * plan_.unit_bytes) / (1 << 20),
-                   static_cast<double>(left) / 1e9);
-        last_count = count;
-    }
-    if (shows_progress) fmt::print(stderr, "\r{:60}\r", "");
-    if (!at_start) co_return Cost{};  // nothing was measured
-    if (!at_end) at_end = cost_so_far(workers);
-    const env::TimeNs end = std::min(reactor.now(), times.end);
-    co_return Cost{.cpu_seconds = at_end->cpu_seconds - at_start->cpu_seconds,
-                   .busy_seconds = at_end->busy_seconds - at_start->busy_seconds,
-                   .seconds = end > times.measure_from ? static_cast<double>(end - times.measure_from) / 1e9 : 0};
-}
-
-Perf::Cost Perf::cost_so_far(const PerfWorkers& workers) {
-    return {.cpu_seconds = process_cpu_seconds(), .busy_seconds = static_cast<double>(workers.busy_ns()) / 1e9};
-}
-
 int Perf::finish(const PerfSummary& summary) {
     if (json_) {
         fmt::print("{}\n", summary_json(summary));
     } else {
         print_summary(summary);
     }
-    const PerfQueue::Results& results = summary.results;
+    const PerfResults& results = summary.results;
     if (results.failed == 0 && results.verify_faults == 0) return exit_ok;
     fmt::print(stderr, "weft: {} commands failed, {} blocks were wrong; the first: {}\n", results.failed,
                results.verify_faults, results.first_failure);

@@ -3,28 +3,14 @@
 
 #include <atomic>
 #include <memory>
-#include <optional>
-#include <string>
-#include <vector>
 
-#include "app/cli/histogram.h"
 #include "app/cli/perf_plan.h"
+#include "app/cli/perf_units.h"
 #include "env/environment.h"
 #include "nvme_host/qpair.h"
 #include "nvme_host/tcp/connection_group.h"
 
 namespace weft::cli {
-
-// Units [first, first + count) of the range.
-struct UnitRange {
-    uint64_t first = 0;
-    uint64_t count = 0;
-};
-
-struct PerfTimes {
-    env::TimeNs measure_from = 0;  // what is done before is warm-up
-    env::TimeNs end = 0;           // nothing is submitted after it
-};
 
 // Lives on the thread of its qpair.
 class PerfQueue {
@@ -42,15 +28,7 @@ public:
     // Ended, and nothing is with the controller.
     [[nodiscard]] bool is_finished() const { return in_flight_ == 0 && (is_stopped_ || is_over_); }
 
-    struct Results {
-        Histogram reads;
-        Histogram writes;
-        uint64_t failed = 0;
-        uint64_t verify_faults = 0;
-        uint64_t verified_blocks = 0;
-        std::string first_failure;
-    };
-    [[nodiscard]] const Results& results() const { return results_; }
+    [[nodiscard]] const PerfResults& results() const { return results_; }
     // Commands done in the measured time. Any thread.
     [[nodiscard]] uint64_t done_count() const { return done_count_.load(std::memory_order_relaxed); }
 
@@ -59,7 +37,7 @@ private:
         nvme_host::Io io;
         PerfQueue* queue = nullptr;
         iovec piece{};
-        uint64_t unit = 0;  // within range_
+        uint64_t unit = 0;  // within the range
         uint64_t generation = 0;
         env::TimeNs submitted = 0;
         bool is_read = false;
@@ -72,11 +50,6 @@ private:
     void submit_or_park(Slot& slot, env::TimeNs now);
     void on_done(Slot& slot);
     void note_failure(const Slot& slot);
-    void prepare_write(Slot& slot);
-    void check_read(const Slot& slot);
-    uint64_t next_unit();
-    uint64_t next_random();
-    [[nodiscard]] uint64_t lba_of(const Slot& slot) const;
     [[nodiscard]] MutableBytes data_of(const Slot& slot) const {
         return {static_cast<std::byte*>(slot.piece.iov_base), slot.piece.iov_len};
     }
@@ -84,22 +57,15 @@ private:
     const PerfPlan& plan_;
     nvme_host::tcp::ConnectionGroup& group_;
     nvme_host::Qpair& qpair_;
-    const UnitRange range_;
+    PerfUnits units_;
     env::Mapping memory_;
     std::unique_ptr<Slot[]> slots_;
-    uint64_t random_state_;
-    uint64_t sequential_ = 0;
     PerfTimes times_;
     uint32_t in_flight_ = 0;
     bool is_over_ = false;     // the end was seen
     bool is_stopped_ = false;  // the connection is gone
-    Results results_;
+    PerfResults results_;
     std::atomic<uint64_t> done_count_{0};
-
-    // --verify: which write a unit holds, 0 when it is not known, and whether a command is at it.
-    std::vector<uint32_t> generations_;
-    std::vector<bool> is_busy_;
-    uint32_t last_generation_ = 0;
 
     // --rate
     Slot* parked_ = nullptr;

@@ -20,7 +20,7 @@ struct PerfSummary {
     double seconds = 0;      // measured
     double cpu_seconds = 0;  // user and system time of the process, in the measured time
     double busy_seconds = 0;  // of the client's reactors, in turns that found work
-    PerfQueue::Results results;
+    PerfResults results;
 
     [[nodiscard]] uint64_t count() const { return results.reads.count() + results.writes.count(); }
     [[nodiscard]] double iops() const { return seconds > 0 ? static_cast<double>(count()) / seconds : 0; }

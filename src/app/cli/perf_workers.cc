@@ -106,19 +106,13 @@ Task<bool> PerfWorkers::are_finished() {
     co_return finished;
 }
 
-Task<PerfQueue::Results> PerfWorkers::results() {
+Task<PerfResults> PerfWorkers::results() {
     Thread& home = Thread::current();
-    PerfQueue::Results total;
+    PerfResults total;
     for (const auto& worker : workers_) {
         co_await resume_on(worker->thread());
         for (const auto& queue : worker->queues()) {
-            const PerfQueue::Results& one = queue->results();
-            total.reads.add(one.reads);
-            total.writes.add(one.writes);
-            total.failed += one.failed;
-            total.verify_faults += one.verify_faults;
-            total.verified_blocks += one.verified_blocks;
-            if (total.first_failure.empty()) total.first_failure = one.first_failure;
+            total.add(queue->results());
         }
     }
     co_await resume_on(home);

@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "app/cli/load_watch.h"
 #include "app/cli/perf_queue.h"
 #include "nvme_host/controller.h"
 #include "reactor/runtime.h"
@@ -39,27 +40,23 @@ private:
 };
 
 // All of them. Lives on the control thread, and goes to theirs.
-class PerfWorkers {
+class PerfWorkers final : public LoadWorkers {
 public:
     PerfWorkers(Runtime& runtime, const PerfPlan& plan) : runtime_(runtime), plan_(plan) {}
-    PerfWorkers(const PerfWorkers&) = delete;
-    PerfWorkers& operator=(const PerfWorkers&) = delete;
-    ~PerfWorkers();  // after destroy()
+    ~PerfWorkers() override;  // after destroy()
 
     // A worker on each data reactor, then `connections` queues spread over them. destroy() also after a failure.
     Task<Result<void>> create(nvme_host::Controller& controller, uint32_t connections);
     Task<void> start(PerfTimes times);
-    Task<void> set_end(env::TimeNs end);
-    Task<bool> are_finished();
+    Task<void> set_end(env::TimeNs end) override;
+    Task<bool> are_finished() override;
     // When they are finished.
-    Task<PerfQueue::Results> results();
+    Task<PerfResults> results();
     // The groups, whose connections the controller has closed (disconnect()).
     Task<void> destroy();
 
-    // Commands done in the measured time.
-    [[nodiscard]] uint64_t done_count() const;
-    // What the reactors' turns with work in them took so far.
-    [[nodiscard]] uint64_t busy_ns() const;
+    [[nodiscard]] uint64_t done_count() const override;
+    [[nodiscard]] uint64_t busy_ns() const override;
     [[nodiscard]] uint32_t depth_granted() const { return depth_granted_; }
 
 private:

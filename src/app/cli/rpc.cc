@@ -42,6 +42,8 @@ public:
         sub_->add_flag("-v", options_.is_verbose, "Show requests and answers on standard error");
         sub_->add_option("--verbose", verbosity_, "DEBUG or INFO: as -v; ERROR: not")
             ->check(CLI::IsMember({"DEBUG", "INFO", "ERROR"}));
+        sub_->add_option("--plugin", plugin_,
+                         "Accepted: the methods of modules are known by what the server says of them");
         sub_->add_flag("--server", is_server_,
                        "Commands from standard input, each answered with **STATUS=n at the end");
         sub_->prefix_command();  // what follows the method is the method's
@@ -76,6 +78,7 @@ private:
     CLI::App* sub_ = nullptr;
     RpcOptions options_;
     std::string verbosity_;
+    std::string plugin_;
     bool is_server_ = false;
     std::vector<std::string> words_;
 };

@@ -152,7 +152,8 @@ Result<Json> value_of(const Argument& argument, const ParamDescription* param) {
         const std::string type = is_list ? param->type.substr(1, param->type.size() - 2) : "string";
         std::string_view rest = *argument.value;
         while (!rest.empty()) {
-            const size_t comma = rest.find(',');
+            // Names of bdevs come with spaces between them, too, as the field's rpc.py takes them.
+            const size_t comma = rest.find_first_of(", ");
             auto element = typed_value(std::string(rest.substr(0, comma)), type, argument.name);
             if (!element) return element;
             list.push_back(std::move(*element));
@@ -193,7 +194,8 @@ Result<Json> rpc_params(std::span<const std::string> words, const std::string& m
         if (!parsed) return fail(parsed.error().code, fmt::format("the parameters: {}", parsed.error().message));
         return parsed;
     }
-    const auto grammar = grammar_of(description ? description->name : canonical_name(method));
+    auto grammar = grammar_of(description ? description->name : canonical_name(method));
+    if (!grammar && description) grammar = grammar_from(description->name, description->words);
     const auto arguments = read_words(words, grammar ? &*grammar : nullptr, description ? &*description : nullptr);
     if (!arguments) return std::unexpected(arguments.error());
     Json params = Json::object();
@@ -272,6 +274,7 @@ std::optional<MethodDescription> description_of(const Json& answer, const std::s
         description.name = text_member(one, "name");
         description.text = text_member(one, "text");
         description.result = text_member(one, "result");
+        description.words = text_member(one, "words");
         description.aliases = aliases;
         const std::vector<std::string> states = list_member(one, "states");
         const bool at_startup = std::ranges::find(states, "startup") != states.end();

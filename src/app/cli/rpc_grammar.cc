@@ -14,9 +14,26 @@ struct Row {
 };
 
 constexpr Row table[] = {
+    {"accel_assign_opc", "-o=opname -m=module"},
+    {"accel_crypto_key_create", "-c=cipher -k=key -e=key2 -t=tweak_mode -n=name"},
+    {"accel_crypto_key_destroy", "-n=key_name --name=key_name"},
+    {"accel_crypto_keys_get", "-k=key_name"},
+    {"accel_error_inject_error", "-o=opcode -t=type -c=count -i=interval"},
     {"bdev_aio_create", "filename name block_size -r=readonly! -u=uuid --no-wait=nowait!"},
     {"bdev_aio_delete", "name"},
     {"bdev_aio_rescan", "name"},
+    {"bdev_crypto_create", "base_bdev_name name -p=crypto_pmd -k=key -c=cipher -k2=key2 -n=key_name"},
+    {"bdev_crypto_delete", "name"},
+    {"bdev_delay_create",
+     "-b=base_bdev_name -d=name -u=uuid -r=avg_read_latency -t=p99_read_latency "
+     "--nine-nine-read-latency=p99_read_latency "
+     "-w=avg_write_latency -n=p99_write_latency --nine-nine-write-latency=p99_write_latency"},
+    {"bdev_delay_delete", "name"},
+    {"bdev_delay_update_latency", "delay_bdev_name latency_type latency_us"},
+    {"bdev_error_create", "base_name"},
+    {"bdev_error_delete", "name"},
+    {"bdev_error_inject_error", "name io_type error_type -n=num -q=queue_depth -o=corrupt_offset -v=corrupt_value"},
+    {"bdev_error_resume_pending", "name"},
     {"bdev_examine", "-b=name"},
     {"bdev_enable_histogram",
      "name -e=enable! --enable=enable! --histogram=enable! -d=enable~ --disable=enable~ --no-histogram=enable~ -o=opc"},
@@ -34,17 +51,35 @@ constexpr Row table[] = {
      "-c=preferred_unmap_alignment -r=preferred_unmap_granularity"},
     {"bdev_null_delete", "name"},
     {"bdev_null_resize", "name new_size"},
+    {"bdev_passthru_create", "-b=base_bdev_name -p=name -u=uuid"},
+    {"bdev_passthru_delete", "name"},
+    {"bdev_raid_add_base_bdev", "raid_bdev base_bdev"},
+    {"bdev_raid_create", "-n=name -z=strip_size_kb -r=raid_level -b=base_bdevs, --uuid=uuid -s=superblock!"},
+    {"bdev_raid_delete", "name -c=clear_sb!"},
+    {"bdev_raid_get_bdevs", "category"},
+    {"bdev_raid_remove_base_bdev", "name"},
+    {"bdev_raid_set_options", "-w=process_window_size_kb -b=process_max_bandwidth_mb_sec"},
     {"bdev_reset_iostat", "-b=name -m=mode"},
     {"bdev_set_options",
      "-p=bdev_io_pool_size -c=bdev_io_cache_size --auto-examine=bdev_auto_examine! "
      "--no-auto-examine=bdev_auto_examine~ -e=bdev_auto_examine! --enable-auto-examine=bdev_auto_examine! "
      "-d=bdev_auto_examine~ --disable-auto-examine=bdev_auto_examine~"},
+    {"bdev_set_qd_sampling_period", "name period"},
+    {"bdev_set_qos_limit",
+     "name --rw-ios-per-sec=rw_ios_per_sec --rw-mbytes-per-sec=rw_mbytes_per_sec "
+     "--r-mbytes-per-sec=r_mbytes_per_sec --w-mbytes-per-sec=w_mbytes_per_sec"},
+    {"bdev_split_create", "base_bdev split_count -s=split_size_mb"},
+    {"bdev_split_delete", "base_bdev"},
     {"bdev_uring_create", "filename name block_size -u=uuid"},
     {"bdev_uring_delete", "name"},
     {"bdev_uring_rescan", "name"},
+    {"bdev_zone_block_create", "-b=name -n=base_bdev -z=zone_capacity -o=optimal_open_zones"},
+    {"bdev_zone_block_delete", "name"},
     {"delete_bdev", "name"},
     {"framework_get_config", "name"},
     {"framework_set_scheduler", "name -p=period"},
+    {"keyring_file_add_key", "name path"},
+    {"keyring_file_remove_key", "name"},
     {"log_clear_flag", "flag"},
     {"log_enable_timestamps",
      "--timestamps=enabled! --no-timestamps=enabled~ -e=enabled! --enable=enabled! -d=enabled~ --disable=enabled~"},
@@ -66,12 +101,27 @@ constexpr Row table[] = {
     {"nvmf_get_stats", "-t=tgt_name"},
     {"nvmf_get_subsystems", "nqn -t=tgt_name"},
     {"nvmf_get_transports", "-t=tgt_name"},
+    {"nvmf_create_target", "name -s=max_subsystems -d=discovery_filter, -p=dup_host_policy"},
+    {"nvmf_delete_target", "name"},
+    {"nvmf_discovery_add_referral",
+     "-t=address.trtype --trtype=address.trtype -a=address.traddr --traddr=address.traddr -p=tgt_name "
+     "-f=address.adrfam --adrfam=address.adrfam -s=address.trsvcid --trsvcid=address.trsvcid -k=secure_channel! "
+     "-n=subnqn"},
+    {"nvmf_discovery_get_referrals", "-t=tgt_name"},
+    {"nvmf_discovery_remove_referral",
+     "-t=address.trtype --trtype=address.trtype -a=address.traddr --traddr=address.traddr -p=tgt_name "
+     "-f=address.adrfam --adrfam=address.adrfam -s=address.trsvcid --trsvcid=address.trsvcid -n=subnqn"},
+    {"nvmf_get_blockservice2transport", "-t=trtype"},
+    {"nvmf_ns_add_host", "nqn nsid host -t=tgt_name"},
+    {"nvmf_ns_remove_host", "nqn nsid host -t=tgt_name"},
+    {"nvmf_put_blockservice2transport", "-t=trtype -b=blockservice"},
+    {"nvmf_remove_blockservice2transport", "-t=trtype -b=blockservice"},
     {"nvmf_set_config",
      "-m=poll_groups_mask -d=discovery_filter --discovery-filters=discovery_filters, "
-     "--dhchap-digests=dhchap_digests, --dhchap-dhgroups=dhchap_dhgroups"},
+     "--dhchap-digests=dhchap_digests, --dhchap-dhgroups=dhchap_dhgroups --dup-host-policy=dup_host_policy"},
     {"nvmf_set_crdt", "-t1=crdt1 -t2=crdt2 -t3=crdt3"},
     {"nvmf_set_max_subsystems", "-x=max_subsystems"},
-    {"nvmf_subsystem_add_host", "nqn host -t=tgt_name"},
+    {"nvmf_subsystem_add_host", "nqn host -t=tgt_name --dhchap-key=dhchap_key --dhchap-ctrlr-key=dhchap_ctrlr_key"},
     {"nvmf_subsystem_add_listener",
      "nqn -t=listen_address.trtype --trtype=listen_address.trtype -a=listen_address.traddr "
      "--traddr=listen_address.traddr -p=tgt_name -f=listen_address.adrfam --adrfam=listen_address.adrfam "
@@ -89,12 +139,22 @@ constexpr Row table[] = {
     {"nvmf_subsystem_get_controllers", "nqn -t=tgt_name"},
     {"nvmf_subsystem_get_listeners", "nqn -t=tgt_name"},
     {"nvmf_subsystem_get_qpairs", "nqn -t=tgt_name"},
+    {"nvmf_subsystem_listener_set_ana_state",
+     "nqn -t=listen_address.trtype --trtype=listen_address.trtype -a=listen_address.traddr "
+     "--traddr=listen_address.traddr -p=tgt_name -f=listen_address.adrfam --adrfam=listen_address.adrfam "
+     "-s=listen_address.trsvcid --trsvcid=listen_address.trsvcid -n=ana_state -g=anagrpid"},
+    {"nvmf_subsystem_listener_set_hosts",
+     "nqn -t=listen_address.trtype --trtype=listen_address.trtype -a=listen_address.traddr "
+     "--traddr=listen_address.traddr -p=tgt_name -f=listen_address.adrfam --adrfam=listen_address.adrfam "
+     "-s=listen_address.trsvcid --trsvcid=listen_address.trsvcid --hosts=hosts,"},
     {"nvmf_subsystem_remove_host", "nqn host -t=tgt_name -T=timeout_ms"},
     {"nvmf_subsystem_remove_listener",
      "nqn -t=listen_address.trtype --trtype=listen_address.trtype -a=listen_address.traddr "
      "--traddr=listen_address.traddr -p=tgt_name -f=listen_address.adrfam --adrfam=listen_address.adrfam "
      "-s=listen_address.trsvcid --trsvcid=listen_address.trsvcid"},
+    {"nvmf_subsystem_set_keys", "nqn host -t=tgt_name --dhchap-key=dhchap_key --dhchap-ctrlr-key=dhchap_ctrlr_key"},
     {"nvmf_subsystem_remove_ns", "nqn nsid -t=tgt_name"},
+    {"nvmf_subsystem_set_ns_ana_group", "nqn nsid anagrpid -t=tgt_name"},
     {"rpc_get_methods", "-c=current! -i=include_aliases!"},
     {"scheduler_set_options", "-i=isolated_core_mask -s=scheduling_core"},
     {"sock_impl_get_options", "-i=impl_name --impl=impl_name"},
@@ -123,15 +183,22 @@ constexpr std::string_view text_params[] = {
 };
 
 constexpr std::pair<std::string_view, std::string_view> older_names[] = {
+    {"bdev_inject_error", "bdev_error_inject_error"},
     {"construct_aio_bdev", "bdev_aio_create"},
+    {"construct_error_bdev", "bdev_error_create"},
     {"construct_malloc_bdev", "bdev_malloc_create"},
     {"construct_null_bdev", "bdev_null_create"},
+    {"construct_passthru_bdev", "bdev_passthru_create"},
+    {"construct_split_vbdev", "bdev_split_create"},
     {"construct_uring_bdev", "bdev_uring_create"},
     {"delete_aio_bdev", "bdev_aio_delete"},
+    {"delete_error_bdev", "bdev_error_delete"},
     {"delete_malloc_bdev", "bdev_malloc_delete"},
     {"delete_null_bdev", "bdev_null_delete"},
     {"delete_nvmf_subsystem", "nvmf_delete_subsystem"},
+    {"delete_passthru_bdev", "bdev_passthru_delete"},
     {"delete_uring_bdev", "bdev_uring_delete"},
+    {"destruct_split_vbdev", "bdev_split_delete"},
     {"get_bdevs", "bdev_get_bdevs"},
     {"get_bdevs_iostat", "bdev_get_iostat"},
     {"get_rpc_methods", "rpc_get_methods"},
@@ -145,7 +212,7 @@ GrammarTarget read_target(std::string_view text) {
     if (text.starts_with('-')) {
         const size_t equals = text.find('=');
         target.word = text.substr(0, equals);
-        text.remove_prefix(equals + 1);
+        text = equals == std::string_view::npos ? std::string_view{} : text.substr(equals + 1);
     }
     using Kind = GrammarTarget::Kind;
     constexpr std::pair<char, Kind> marks[] = {
@@ -159,6 +226,17 @@ GrammarTarget read_target(std::string_view text) {
     return target;
 }
 
+Grammar read_grammar(std::string_view method, std::string_view words) {
+    Grammar grammar{.method = method};
+    while (!words.empty()) {
+        const size_t space = words.find(' ');
+        const GrammarTarget target = read_target(words.substr(0, space));
+        (target.word.empty() ? grammar.positionals : grammar.options).push_back(target);
+        words = space == std::string_view::npos ? std::string_view{} : words.substr(space + 1);
+    }
+    return grammar;
+}
+
 }  // namespace
 
 const GrammarTarget* Grammar::find(std::string_view word) const {
@@ -169,13 +247,17 @@ const GrammarTarget* Grammar::find(std::string_view word) const {
 std::optional<Grammar> grammar_of(std::string_view method) {
     const auto row = std::ranges::find(table, method, &Row::method);
     if (row == std::end(table)) return std::nullopt;
-    Grammar grammar{.method = row->method};
-    std::string_view rest = row->words;
-    while (!rest.empty()) {
-        const size_t space = rest.find(' ');
-        const GrammarTarget target = read_target(rest.substr(0, space));
-        (target.word.empty() ? grammar.positionals : grammar.options).push_back(target);
-        rest = space == std::string_view::npos ? std::string_view{} : rest.substr(space + 1);
+    return read_grammar(row->method, row->words);
+}
+
+std::optional<Grammar> grammar_from(std::string_view method, std::string_view words) {
+    constexpr size_t words_bytes_max = 4096;
+    if (words.empty() || words.size() > words_bytes_max) return std::nullopt;
+    Grammar grammar = read_grammar(method, words);
+    for (const auto* targets : {&grammar.positionals, &grammar.options}) {
+        for (const GrammarTarget& target : *targets) {
+            if (target.param.empty()) return std::nullopt;
+        }
     }
     return grammar;
 }

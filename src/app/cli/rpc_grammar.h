@@ -35,6 +35,9 @@ struct Grammar {
 
 // nullopt: the method has none; then there are no positional arguments.
 std::optional<Grammar> grammar_of(std::string_view method);
+// The same from the words of a server that describes a method of its own (rpc::MethodSpec::words), which the grammar
+// refers to. nullopt for what is no such text.
+std::optional<Grammar> grammar_from(std::string_view method, std::string_view words);
 // The methods that have one.
 std::vector<std::string_view> grammar_methods();
 // Today's name of a method, for those names of the field that are older; else `method` itself.

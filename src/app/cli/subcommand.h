@@ -25,6 +25,8 @@ public:
 };
 
 std::unique_ptr<Subcommand> make_apply();
+std::unique_ptr<Subcommand> make_bdevio();
+std::unique_ptr<Subcommand> make_bdevperf();
 std::unique_ptr<Subcommand> make_convert_config();
 std::unique_ptr<Subcommand> make_discover();
 std::unique_ptr<Subcommand> make_identify();

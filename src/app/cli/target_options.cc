@@ -27,6 +27,28 @@ void add_target_options(CLI::App& app, TargetOptions& options, bool with_short_t
         ->group(group);
     app.add_option("--hostid", options.hostid, "UUID of this host; default: /etc/nvme/hostid, or of the host NQN")
         ->group(group);
+    app.add_flag("--tls", options.tls, "Through TLS 1.3, with the key of --tls-key")->group(group);
+    app.add_option("--tls-key", options.tls_key,
+                   "File with the key (NVMeTLSkey-1:…), or the key itself, which others may see then")
+        ->group(group);
+    app.add_option("--tls-identity-version", options.tls_identity_version,
+                   "How the key is named to the target: 0 as NVMe/TCP 1.0, 1 with a digest of the key")
+        ->check(CLI::Range(0, 1))
+        ->capture_default_str()
+        ->group(group);
+    app.add_flag("--tls-old-derivation", options.tls_old_derivation,
+                 "The target's keys were made by libnvme before 1.16 (a Linux target with nvme-cli before 2.16)")
+        ->group(group);
+    app.add_option("--dhchap-key", options.dhchap_key,
+                   "Key that this host authenticates with: a file with DHHC-1:…, mode 0600, or the text itself")
+        ->group(group);
+    app.add_option("--dhchap-ctrl-key", options.dhchap_ctrl_key,
+                   "Key that the controller must authenticate with; as above")
+        ->group(group);
+    app.add_option("--dhchap-digest", options.dhchap_digest, "Offer only this hash: sha256, sha384 or sha512")
+        ->group(group);
+    app.add_option("--dhchap-dhgroup", options.dhchap_dhgroup, "Offer only this DH group: null, ffdhe2048 to ffdhe8192")
+        ->group(group);
     app.add_flag("--hdgst", options.header_digest, "Header digests (CRC-32C)")->group(group);
     app.add_flag("--ddgst", options.data_digest, "Data digests (CRC-32C)")->group(group);
     app.add_option("--kato", options.kato_ms, "Keep-alive timeout in milliseconds, 0: none")
@@ -66,7 +88,7 @@ int report(const Error& error, const TargetOptions& given) {
         case Errc::permission_denied:
             fmt::print(stderr,
                        "Hosts are allowed with `weft rpc nvmf_subsystem_add_host` on the target; --hostnqn says who "
-                       "this host is.\n");
+                       "this host is, and --dhchap-key gives the key that it may need.\n");
             break;
         default: break;
     }

@@ -44,7 +44,18 @@ private:
 };
 
 // The names of what BDEV_IO_START calls type, as bdev::Op counts them.
-inline constexpr std::string_view trace_io_types[] = {"read", "write", "flush", "unmap", "write_zeroes", "compare"};
+inline constexpr std::string_view trace_io_types[] = {"read",
+                                                      "write",
+                                                      "flush",
+                                                      "unmap",
+                                                      "write_zeroes",
+                                                      "compare",
+                                                      "compare_and_write",
+                                                      "copy",
+                                                      "verify",
+                                                      "write_uncorrectable",
+                                                      "zone_append",
+                                                      "zone_management"};
 
 // Chrome's trace event format: a track for each reactor, and a slice for each command with its stages and the device's
 // work in it.

@@ -3,13 +3,23 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "accel/accel_rpc.h"
 #include "app/manual/version.h"
 #include "app/observe/figures_json.h"
 #include "base/log.h"
 #include "bdev/bdev_rpc.h"
+#include "bdev_modules/crypto/crypto_rpc.h"
+#include "bdev_modules/delay/delay_rpc.h"
+#include "bdev_modules/error/error_rpc.h"
 #include "bdev_modules/file/file_rpc.h"
 #include "bdev_modules/malloc/malloc_rpc.h"
 #include "bdev_modules/null/null_rpc.h"
+#include "bdev_modules/passthru/passthru_rpc.h"
+#include "bdev_modules/raid/raid_rpc.h"
+#include "bdev_modules/split/split_rpc.h"
+#include "bdev_modules/zone_block/zone_block_rpc.h"
+#include "bdev_modules/zoned/zoned_rpc.h"
+#include "keyring/keyring_rpc.h"
 #include "rpc/absent_modules.h"
 #include "rpc/config.h"
 #include "rpc/json.h"
@@ -24,12 +34,23 @@ constexpr uint64_t own_memory_bytes = uint64_t{64} << 20;
 constexpr env::TimeNs calls_wait_max = 10 * env::ns_per_s;
 constexpr const char* stopping_text = "the target is being stopped";
 
+std::set<std::string, std::less<>> allowed_names(std::string_view list) {
+    std::set<std::string, std::less<>> names;
+    while (!list.empty()) {
+        const size_t comma = list.find(',');
+        names.emplace(list.substr(0, comma));
+        list = comma == std::string_view::npos ? std::string_view{} : list.substr(comma + 1);
+    }
+    return names;
+}
+
 }  // namespace
 
 Daemon::Daemon(Runtime& runtime, const DaemonOptions& options)
     : runtime_(runtime), options_(options), scheduling_(runtime), remote_(methods_, options.remote) {
     register_log_flags();
     holder_.max_subsystems = options_.max_subsystems;
+    holder_.keys = &keys_;
     env::set_memory_budget(options_.memory_bytes);
     if (options_.memory_bytes != 0) {
         // Never refused: the smallest budget is larger.
@@ -64,29 +85,75 @@ void Daemon::add_methods() {
         if (keeper_ != nullptr) keeper_->touched({kind, "", ""});
     });
     add_figures_method(methods_, {runtime_, bdevs_, holder_});
+    keyring::add_keyring_methods(methods_, keys_, runtime_.environment().files());
+    keys_.on_change = [this](const std::string& name) {
+        if (keeper_ != nullptr) keeper_->touched(keyring::config_key(name));
+    };
+    accel::add_accel_methods(methods_, {.framework = accel_,
+                                        .keyring = keys_,
+                                        .files = runtime_.environment().files(),
+                                        .runtime = runtime_,
+                                        .on_change = [this](rpc::ConfigKey key) {
+                                            if (keeper_ != nullptr) keeper_->touched(std::move(key));
+                                        }});
+    bdevs_.set_io_thread(*runtime_.data_reactors().front()->threads().front());
     bdev::add_bdev_methods(methods_, bdevs_, bdev_options_);
     bdev::add_iostat_methods(methods_, bdevs_);
     bdev::add_histogram_methods(methods_, bdevs_);
+    bdev::add_qos_methods(methods_, bdevs_);
     const bool is_concurrent = runtime_.data_reactors().size() > 1;
     bdev::add_malloc_methods(methods_, bdevs_, is_concurrent);
+    bdev::add_zoned_methods(methods_, bdevs_);
     bdev::add_null_methods(methods_, bdevs_);
+    bdev::add_crypto_methods(methods_, bdevs_, accel_);
     bdev::add_file_methods(methods_, bdevs_, is_concurrent);
+    bdev::add_raid_methods(methods_, raids_, [this] {
+        if (keeper_ != nullptr) keeper_->touched({bdev::raid_options_kind, "", ""});
+    });
+    bdev::add_passthru_methods(methods_, awaited_bdevs_);
+    bdev::add_delay_methods(methods_, awaited_bdevs_);
+    bdev::add_error_methods(methods_, awaited_bdevs_);
+    bdev::add_split_methods(methods_, awaited_bdevs_);
+    bdev::add_zone_block_methods(methods_, awaited_bdevs_);
+    if (options_.has_target) add_target_methods();
+    if (options_.rpcs_allowed) methods_.set_allowed(allowed_names(*options_.rpcs_allowed));
+}
+
+void Daemon::add_target_methods() {
     nvmf::add_transport_methods(methods_, holder_);
+    nvmf::add_access_methods(methods_, holder_);
+    nvmf::add_discovery_methods(methods_, holder_);
+    nvmf::add_management_methods(methods_, holder_);
     nvmf::add_target_methods(methods_, holder_);
     nvmf::add_subsystem_methods(methods_, holder_);
+    nvmf::add_auth_methods(methods_, holder_);
     nvmf::add_subsystem_query_methods(methods_, holder_);
+    nvmf::add_ana_methods(methods_, holder_);
+}
+
+// When all modules have added theirs.
+void Daemon::warn_of_unknown_names() const {
     if (!options_.rpcs_allowed) return;
-    std::set<std::string, std::less<>> names;
-    std::string_view rest = *options_.rpcs_allowed;
-    while (!rest.empty()) {
-        const size_t comma = rest.find(',');
-        names.emplace(rest.substr(0, comma));
-        rest = comma == std::string_view::npos ? std::string_view{} : rest.substr(comma + 1);
-    }
-    for (const std::string& name : names) {
+    for (const std::string& name : allowed_names(*options_.rpcs_allowed)) {
         if (!methods_.states_of(name)) WEFT_WARNLOG("--rpcs-allowed: there is no method {}", log::quoted(name, 128));
     }
-    methods_.set_allowed(std::move(names));
+}
+
+Result<void> Daemon::add_module(LoadedModule module) {
+    LoadedModule& kept = loaded_.emplace_back(std::move(module));
+    WEFT_TRY(kept.add(module_context_));
+    WEFT_NOTICELOG("module {} {} from {}", kept.name(), kept.version(), log::quoted(kept.path()));
+    return {};
+}
+
+// What modules say besides their devices comes before the last call, which waits for all of it.
+Json Daemon::write_bdev_config() const {
+    Json entries = bdev::write_config(bdevs_, bdev_options_);
+    Json last = std::move(entries.back());
+    entries.erase(entries.end() - 1);
+    raids_.write_config(entries);
+    entries.push_back(std::move(last));
+    return entries;
 }
 
 void Daemon::add_modules() {
@@ -100,13 +167,33 @@ void Daemon::add_modules() {
                   .start = []() -> Task<Result<void>> { co_return Result<void>{}; },
                   .stop = []() -> Task<void> { co_return; },
                   .write_config = [this](Json& entries) { sockets_.write_config(entries); }});
-    modules_.add({.name = "bdev",
+    modules_.add({.name = "keyring",
                   .depends_on = {},
                   .start = []() -> Task<Result<void>> { co_return Result<void>{}; },
+                  .stop = [this]() -> Task<void> {
+                      keys_.remove_all();
+                      co_return;
+                  },
+                  .write_config = [this](Json& entries) { keyring::write_config(keys_, entries); }});
+    modules_.add({.name = "accel",
+                  .depends_on = {},
+                  .start = [this]() -> Task<Result<void>> {
+                      accel_.start();
+                      co_return Result<void>{};
+                  },
+                  .stop = [this] { return accel_.stop(); },
+                  .write_config = [this](Json& entries) { accel::write_config(accel_, entries); }});
+    modules_.add({.name = "bdev",
+                  .depends_on = {"accel"},
+                  .start = []() -> Task<Result<void>> { co_return Result<void>{}; },
                   .stop = [this] { return bdevs_.remove_all(); },
-                  .write_config = [this](Json& entries) { entries = bdev::write_config(bdevs_, bdev_options_); }});
+                  .write_config = [this](Json& entries) { entries = write_bdev_config(); }});
+    if (options_.has_target) add_target_module();
+}
+
+void Daemon::add_target_module() {
     modules_.add({.name = "nvmf",
-                  .depends_on = {"bdev"},
+                  .depends_on = {"bdev", "keyring"},
                   .start = [this]() -> Task<Result<void>> {
                       target_ = std::make_unique<nvmf::Target>(runtime_, bdevs_, options_.target_name);
                       target_->set_subsystem_max(holder_.max_subsystems);
@@ -114,6 +201,11 @@ void Daemon::add_modules() {
                           if (keeper_ != nullptr) keeper_->touched(std::move(key));
                       };
                       target_->set_command_retry_delays(holder_.command_retry_delays);
+                      target_->set_auth_allowed(holder_.auth_allowed);
+                      target_->discovery_filter = holder_.discovery_filter;
+                      if (holder_.is_restricted_per_listener) {
+                          target_->duplicate_host_policy = nvmf::DuplicateHostPolicy::restrict_per_listener;
+                      }
                       Result<void> done = co_await target_->start();
                       if (done) {
                           holder_.target = target_.get();
@@ -124,6 +216,7 @@ void Daemon::add_modules() {
                       co_return done;
                   },
                   .stop = [this]() -> Task<void> {
+                      co_await holder_.others.stop_all();
                       holder_.target = nullptr;
                       co_await target_->stop();
                       target_.reset();
@@ -140,6 +233,7 @@ Task<Result<void>> Daemon::start() {
 }
 
 Task<Result<void>> Daemon::bring_up() {
+    warn_of_unknown_names();
     WEFT_CO_TRY(co_await start_tracing());
     WEFT_CO_TRY(co_await confine_files());
     if (options_.has_rpc_server) WEFT_CO_TRY(co_await remote_.prepare(options_.rpc_addresses));
@@ -192,6 +286,7 @@ Task<void> Daemon::stop() {
     co_await remote_.close_audit();
     if (keeper_ != nullptr) co_await keeper_->close();
     co_await modules_.stop();
+    for (LoadedModule& module : loaded_) co_await module.stop();
 }
 
 // A call uses the modules until it ends, also when nobody is there any more to hear its answer. One that is stuck must
@@ -267,6 +362,9 @@ Task<Result<void>> Daemon::load_config() {
     auto calls = rpc::parse_config(*text);
     if (!calls) {
         co_return fail(calls.error().code, fmt::format("{}: {}", options_.config_file, calls.error().message));
+    }
+    if (!options_.has_target) {
+        std::erase_if(*calls, [](const rpc::ConfigCall& call) { return call.subsystem == "nvmf"; });
     }
     Result<void> done = co_await rpc::apply_config(methods_, std::move(*calls),
                                                    {.ignore_errors = options_.ignores_config_errors,

@@ -4,6 +4,8 @@
 #include <memory>
 #include <vector>
 
+#include "accel/framework.h"
+#include "app/daemon/loaded_module.h"
 #include "app/daemon/module.h"
 #include "app/daemon/notifications.h"
 #include "app/daemon/options.h"
@@ -15,8 +17,12 @@
 #include "app/state/keeper.h"
 #include "bdev/bdev_rpc.h"
 #include "bdev/registry.h"
+#include "bdev/stack/awaited.h"
+#include "bdev_modules/gpt/gpt_device.h"
+#include "bdev_modules/raid/raids.h"
 #include "env/memory_budget.h"
-#include "nvmf/rpc.h"
+#include "keyring/keyring.h"
+#include "nvmf/rpc/rpc.h"
 #include "nvmf/target.h"
 #include "reactor/runtime.h"
 #include "rpc/registry.h"
@@ -32,6 +38,10 @@ public:
     Daemon(const Daemon&) = delete;
     Daemon& operator=(const Daemon&) = delete;
     ~Daemon();
+
+    // A module of somebody else's, whose methods are there from now on. Before start(). Errors: it is refused, and the
+    // daemon must not be started.
+    Result<void> add_module(LoadedModule module);
 
     // From nothing to serving: RPC server, modules, configuration, demo. What failed is undone, as by stop().
     Task<Result<void>> start();
@@ -50,6 +60,7 @@ public:
     [[nodiscard]] Runtime& runtime() const { return runtime_; }
     [[nodiscard]] const Modules& modules() const { return modules_; }
     [[nodiscard]] rpc::Registry& methods() { return methods_; }
+    [[nodiscard]] bdev::Registry& devices() { return bdevs_; }
     [[nodiscard]] nvmf::Target* target() const { return target_.get(); }
     // nullptr without --state.
     [[nodiscard]] state::Keeper* keeper() const { return keeper_.get(); }
@@ -60,7 +71,11 @@ public:
 
 private:
     void add_modules();
+    void add_target_module();
     void add_methods();
+    void add_target_methods();
+    void warn_of_unknown_names() const;
+    [[nodiscard]] Json write_bdev_config() const;
     Task<Result<void>> bring_up();
     Task<void> wait_for_calls();
     Task<Result<void>> open_rpc_servers();
@@ -78,10 +93,17 @@ private:
     Runtime& runtime_;
     const DaemonOptions options_;
     Tracing tracing_{runtime_, options_.trace_entries};
+    std::vector<LoadedModule> loaded_;  // longer than methods and devices, which may be theirs
     rpc::Registry methods_;
     env::MemoryShare own_memory_;
+    keyring::Keyring keys_;
+    accel::Framework accel_;
     bdev::Registry bdevs_;
+    const bdev::ModuleContext module_context_{runtime_, methods_, bdevs_, accel_, runtime_.data_reactors().size() > 1};
+    bdev::Awaited awaited_bdevs_{bdevs_};
+    bdev::GptExaminer gpt_{bdevs_};
     bdev::BdevOptions bdev_options_;
+    bdev::Raids raids_{bdevs_, runtime_.data_reactors().size() > 1};
     Modules modules_;
     SockSettings sockets_;
     Scheduling scheduling_;

@@ -1,8 +1,10 @@
 // The daemon and its state directory: what counts at a start, and what is applied when.
 #include <fmt/format.h>
 
+#include "accel/accel_rpc.h"
 #include "app/daemon/daemon.h"
 #include "base/log.h"
+#include "keyring/keyring_rpc.h"
 #include "rpc/json.h"
 
 namespace weft::app {
@@ -25,6 +27,9 @@ Task<Result<void>> Daemon::open_state() {
         [this](const rpc::ConfigKey& key) {
             Json entry = sockets_.config_entry(key);
             if (entry.is_null()) entry = scheduling_.config_entry(key);
+            if (entry.is_null()) entry = keyring::config_entry(keys_, key);
+            if (entry.is_null()) entry = raids_.config_entry(key);
+            if (entry.is_null()) entry = accel::config_entry(accel_, key);
             if (entry.is_null()) entry = bdev::config_entry(bdevs_, bdev_options_, key);
             return entry.is_null() ? nvmf::config_entry(holder_, key) : std::move(entry);
         });
@@ -33,6 +38,7 @@ Task<Result<void>> Daemon::open_state() {
     bdevs_.on_config_change = [this](const std::string& name) {
         keeper_->touched(bdev::bdev_key(name));
         keeper_->touched(bdev::histogram_key(name));
+        keeper_->touched(bdev::qos_key(name));
     };
     methods_.set_keeper(keeper_.get());
     if (keeper_->is_empty()) co_return Result<void>{};

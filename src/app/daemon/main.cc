@@ -32,8 +32,15 @@ Task<void> reload(Daemon& daemon, Gate& reloading) {
 }
 
 // The daemon is made here, since it needs the runtime, but ends after the reactors, also when a call is stuck in it.
-Task<int> live(Application& app, const DaemonOptions& options, std::optional<Daemon>& made) {
+Task<int> live(Application& app, const DaemonOptions& options, std::vector<LoadedModule>& modules,
+               std::optional<Daemon>& made) {
     Daemon& daemon = made.emplace(app.runtime(), options);
+    for (LoadedModule& module : modules) {
+        if (auto added = daemon.add_module(std::move(module)); !added) {
+            fmt::print(stderr, "weftd: {}\n", added.error().message);
+            co_return 1;
+        }
+    }
     if (options.prints_reference) {
         auto methods = daemon.methods().descriptions();
         for (rpc::MethodDescription& method : methods) method.example = rpc_example(method.name);
@@ -72,6 +79,12 @@ int run(int argc, char** argv) {
     if (const auto status = app.parse(argc, argv)) return *status;
     if (options.rpc_addresses.empty()) options.rpc_addresses = {default_rpc_path};
     if (options.prints_reference) log::set_print_level(log::Level::error);
+    // First of all: afterwards no file may become code.
+    auto modules = load_modules(options.module_files);
+    if (!modules) {
+        fmt::print(stderr, "weftd: {}\n", modules.error().message);
+        return 1;
+    }
     // Nothing that is opened later needs a right that is not named.
     if (!options.prints_reference) {
         if (auto done = env::drop_privileges(options.privileges); !done) {
@@ -80,7 +93,7 @@ int run(int argc, char** argv) {
         }
     }
     std::optional<Daemon> daemon;
-    const int status = app.run([&] { return live(app, options, daemon); });
+    const int status = app.run([&] { return live(app, options, *modules, daemon); });
     if (status == 0 && !options.prints_reference) WEFT_NOTICELOG("stopped in order");
     return status;
 }

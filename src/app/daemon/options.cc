@@ -88,6 +88,9 @@ void declare_options(Options& own, DaemonOptions& options) {
             default_rpc_path + ")");
     app.add_option("-c,--config,--json", options.config_file, "JSON configuration to load at start");
     app.add_flag("--json-ignore-init-errors", options.ignores_config_errors, "Go on when an entry of it fails");
+    app.add_option("--module", options.module_files,
+                   "Load block devices from this shared library, see docs/modules.md; may be repeated")
+        ->allow_extra_args(false);
     CLI::Option* const state =
         app.add_option("--state", options.state_folder,
                        "Directory in which the configuration is kept over restarts; made if it is not there");

@@ -21,9 +21,11 @@ struct DaemonOptions {
     uint32_t max_subsystems = 1024;          // until nvmf_set_max_subsystems says otherwise
     std::vector<std::string> rpc_addresses;  // paths or host:port
     bool has_rpc_server = true;
+    bool has_target = true;  // without: block devices only, and what a configuration says of the target is left out
     RemoteOptions remote;
     std::string config_file;
     bool ignores_config_errors = false;
+    std::vector<std::string> module_files;  // shared libraries, see bdev/module.h
     std::string state_folder;  // empty: nothing is kept
     Winner winner = Winner::none;
     bool skips_failed_state = false;

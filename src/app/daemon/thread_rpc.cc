@@ -1,10 +1,8 @@
 // thread_* and framework_get_reactors: what runs where, and how busy it is. Each thread is asked on its own thread.
-#include <array>
 #include <string_view>
 
 #include "app/daemon/daemon.h"
 #include "env/linux/process.h"
-#include "reactor/work_statistics.h"
 #include "rpc/json.h"
 
 namespace weft::app {
@@ -138,31 +136,6 @@ Task<Result<Json>> get_reactors(Runtime& runtime, int process_id) {
     co_return Json{{"tick_rate", env::ns_per_s}, {"pid", process_id}, {"reactors", std::move(reactors)}};
 }
 
-// The words of the field's acceleration framework. It has queues and sequences, which here are none.
-Task<Result<Json>> get_work(Runtime& runtime) {
-    static constexpr std::array<std::string_view, work_count> names{"copy", "fill", "compare", "crc32c"};
-    WorkStatistics sum;
-    co_await visit_threads(runtime, [&sum](Reactor&, Thread& thread) { sum.add(thread.work()); });
-    Json operations = Json::array();
-    for (size_t at = 0; at < work_count; ++at) {
-        if (sum.of[at].executed == 0) continue;
-        operations.push_back({{"opcode", names[at]},
-                              {"module_name", "software"},
-                              {"executed", sum.of[at].executed},
-                              {"failed", 0},
-                              {"num_bytes", sum.of[at].bytes}});
-    }
-    co_return Json{{"sequence_executed", 0},
-                   {"sequence_failed", 0},
-                   {"sequence_outstanding", 0},
-                   {"task_outstanding", 0},
-                   {"operations", std::move(operations)},
-                   {"retry_task", 0},
-                   {"retry_sequence", 0},
-                   {"retry_iobuf", 0},
-                   {"retry_bufdesc", 0}};
-}
-
 }  // namespace
 
 void add_thread_methods(rpc::Registry& registry, Runtime& runtime) {
@@ -181,14 +154,6 @@ void add_thread_methods(rpc::Registry& registry, Runtime& runtime) {
                                  .text = "The device contexts of each thread",
                                  .result = "object"},
                                 [&runtime](rpc::NoParams) { return get_io_channels(runtime); });
-    registry.add<rpc::NoParams>(
-        {.name = "accel_get_stats",
-         .role = rpc::Role::read,
-         .text =
-             "What the CPUs did to data: copies into and out of RAM disks, zeroes, comparisons, data digests. Reads of "
-             "a RAM disk that are sent from its memory are no copies",
-         .result = "object"},
-        [&runtime](rpc::NoParams) { return get_work(runtime); });
     registry.add<rpc::NoParams>(
         {.name = "framework_get_reactors",
          .role = rpc::Role::read,

@@ -1,11 +1,13 @@
-// The version of the program.
+// The version of the programs.
 #pragma once
+
+#include "base/version.h"
 
 namespace weft::app {
 
-inline constexpr int version_major = 0;
-inline constexpr int version_minor = 1;
-inline constexpr int version_patch = 0;
-inline constexpr const char* version_text = "0.1.0";
+using weft::version_major;
+using weft::version_minor;
+using weft::version_patch;
+using weft::version_text;
 
 }  // namespace weft::app

@@ -164,6 +164,7 @@ constexpr Family families[] = {
     {"weft_transport_refused_connections_total", counter, "Connections that were too many, in all or of their source", groups, transport_value<&Moved::refused_connections>},
     {"weft_transport_displaced_connections_total", counter, "Connections without a finished Connect that made room for others", groups, transport_value<&Moved::displaced_connections>},
     {"weft_transport_timed_out_connections_total", counter, "Connections that did not finish Connect, or a PDU, in time", groups, transport_value<&Moved::timed_out_connections>},
+    {"weft_transport_refused_networks_total", counter, "Connections from outside of the networks that may come", pools, pool_value<&PoolFigures::refused_by_network>},
     {"weft_transport_received_bytes_total", counter, "Bytes from hosts, headers and digests included", groups, transport_value<&Moved::received_bytes>},
     {"weft_transport_sent_bytes_total", counter, "Bytes to hosts, headers and digests included", groups, transport_value<&Moved::sent_bytes>},
     {"weft_transport_commands_in_flight", gauge, "Commands that hold a request slot", groups, transport_value<&Moved::requests_in_flight>},

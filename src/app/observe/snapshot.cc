@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <set>
 
-#include "nvmf/controller.h"
+#include "nvmf/controller/controller.h"
 #include "nvmf/target.h"
 
 namespace weft::app {
@@ -59,7 +59,8 @@ void look_at_subsystems(const nvmf::Target& target, Snapshot& into) {
     }
     for (const auto& transport : target.transports()) {
         const auto pool = transport->pool_figures();
-        into.pools.push_back({std::string(transport->name()), pool.buffer_bytes, pool.buffer_count, pool.shared_free});
+        into.pools.push_back({std::string(transport->name()), pool.buffer_bytes, pool.buffer_count, pool.shared_free,
+                              transport->refused_by_network});
     }
 }
 

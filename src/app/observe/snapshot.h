@@ -11,7 +11,7 @@
 #include "env/linux/process.h"
 #include "nvmf/figures.h"
 #include "nvmf/poll_group.h"
-#include "nvmf/rpc.h"
+#include "nvmf/rpc/rpc.h"
 #include "reactor/runtime.h"
 
 namespace weft::app {
@@ -56,6 +56,7 @@ struct PoolFigures {
     uint32_t buffer_bytes = 0;
     uint32_t buffer_count = 0;
     uint32_t shared_free = 0;
+    uint64_t refused_by_network = 0;  // connections, since the start
 };
 
 struct NamespaceFigures {

@@ -12,6 +12,10 @@ namespace {
 Task<Result<void>> run(rpc::Registry& methods, std::vector<rpc::ConfigCall> calls) {
     for (rpc::ConfigCall& call : calls) {
         const std::string doing = fmt::format("{} {}", call.method, dump_json(call.params));
+        if (call.method == "nvmf_subsystem_add_ns") {
+            // What stands on other bdevs, or is found on them, is there when a namespace wants it.
+            static_cast<void>(co_await methods.call("bdev_wait_for_examine", Json(), rpc::CallOf::change));
+        }
         rpc::Response answer = co_await methods.call(call.method, std::move(call.params), rpc::CallOf::change);
         if (answer) continue;
         Error error = rpc::to_error(std::move(answer).error());

@@ -5,9 +5,13 @@
 #include <algorithm>
 #include <array>
 
+#include "accel/accel_rpc.h"
 #include "base/log.h"
 #include "bdev/bdev_rpc.h"
+#include "keyring/keyring_rpc.h"
+#include "nvmf/access/network.h"
 #include "nvmf/config_keys.h"
+#include "nvmf/discovery/discovery.h"
 #include "rpc/json.h"
 
 namespace weft::state {
@@ -30,17 +34,31 @@ constexpr std::array kinds = {
     Kind{rpc::scheduler_kind, "scheduler", "scheduler"},
     Kind{rpc::sock_default_kind, "sock", "sockets in use"},
     Kind{rpc::sock_options_kind, "sock", "options of sockets"},
+    Kind{keyring::key_kind, "keyring", "key"},
+    Kind{accel::options_kind, "accel", "options of operations on data"},
+    Kind{accel::assignment_kind, "accel", "module for operation"},
+    Kind{accel::injection_kind, "accel", "injected error of operation"},
+    Kind{accel::key_kind, "accel", "crypto key"},
     Kind{bdev::options_kind, "bdev", "options of bdevs"},
+    Kind{"bdev_raid_set_options", "bdev", "options of raids"},
     Kind{bdev::bdev_kind, "bdev", "bdev"},
     Kind{bdev::histogram_kind, "bdev", "histogram of bdev"},
+    Kind{bdev::qos_kind, "bdev", "limits of bdev"},
     Kind{nvmf::max_subsystems_kind, "nvmf", "number of subsystems"},
     Kind{nvmf::retry_delays_kind, "nvmf", "retry delays"},
+    Kind{nvmf::set_config_kind, "nvmf", "options of the target"},
     Kind{nvmf::transport_kind, "nvmf", "transport"},
+    Kind{nvmf::network_kind, "nvmf", "network"},
+    Kind{nvmf::discovery_nqn_kind, "nvmf", "name of the discovery subsystem"},
+    Kind{nvmf::referral_kind, "nvmf", "referral"},
     Kind{nvmf::subsystem_kind, "nvmf", "subsystem"},
     Kind{nvmf::allow_any_host_kind, "nvmf", "whether any host may use"},
     Kind{nvmf::host_kind, "nvmf", "host"},
     Kind{nvmf::namespace_kind, "nvmf", "namespace"},
+    Kind{nvmf::namespace_host_kind, "nvmf", "host of a namespace"},
     Kind{nvmf::listener_kind, "nvmf", "listener"},
+    Kind{nvmf::ana_kind, "nvmf", "ANA states of listener"},
+    Kind{nvmf::announcement_kind, "nvmf", "announcement of the discovery service"},
 };
 
 std::unexpected<Error> refuse(std::string_view method, std::string_view why) {
@@ -62,22 +80,37 @@ public:
     Result<uint32_t> nsid() const {
         const Json ns = member("namespace");
         const auto nsid = ns.is_object() ? ns.find("nsid") : ns.end();
-        if (nsid == ns.end() || !nsid->is_number_unsigned() || *nsid == 0U || *nsid > 0xFFFFFFFEU) {
-            return refuse(method_, "\"nsid\" of \"namespace\" must be given");
-        }
-        return nsid->get<uint32_t>();
+        if (nsid == ns.end()) return refuse(method_, "\"nsid\" of \"namespace\" must be given");
+        return nsid_in(*nsid);
     }
-    Result<nvmf::TransportId> address() const {
-        const Json where = member("listen_address");
+    Result<uint32_t> nsid_of_host() const { return nsid_in(member("nsid")); }
+    Result<nvmf::TransportId> address() const { return address_in(member("listen_address"), nvmf::normalise); }
+    Result<nvmf::TransportId> referral_address() const { return address_in(member("address"), nvmf::referral_address); }
+    // Of the only listener whose ANA states are set.
+    Result<nvmf::TransportId> ana_address() const {
+        const Json list = member("listeners");
+        if (!list.is_array() || list.size() != 1 || !list[0].is_object() || !list[0].contains("listen_address")) {
+            return refuse(method_, "\"listeners\" must have one element, with a \"listen_address\"");
+        }
+        return address_in(list[0]["listen_address"], nvmf::normalise);
+    }
+
+private:
+    [[nodiscard]] Result<uint32_t> nsid_in(const Json& nsid) const {
+        if (!nsid.is_number_unsigned() || nsid == 0U || nsid > 0xFFFFFFFEU) {
+            return refuse(method_, "\"nsid\" must be given");
+        }
+        return nsid.get<uint32_t>();
+    }
+    template <class Normalise>
+    [[nodiscard]] Result<nvmf::TransportId> address_in(const Json& where, Normalise normalise) const {
         auto trtype = text_in(where, "trtype");
         if (!trtype) return std::unexpected(trtype.error());
         auto traddr = text_in(where, "traddr");
         if (!traddr) return std::unexpected(traddr.error());
-        return nvmf::normalise(*trtype, text_in(where, "adrfam").value_or(""), *traddr,
-                               text_in(where, "trsvcid").value_or(""));
+        return normalise(*trtype, text_in(where, "adrfam").value_or(""), *traddr,
+                         text_in(where, "trsvcid").value_or(""));
     }
-
-private:
     [[nodiscard]] Json member(const char* name) const {
         if (params_ == end_ || !params_->is_object()) return {};
         const auto at = params_->find(name);
@@ -108,9 +141,19 @@ std::string upper(std::string text) {
     return text;
 }
 
+// Also those of modules that others loaded (bdev/module.h), whose names follow the field's custom.
 bool makes_bdev(std::string_view method) {
-    return method == "bdev_malloc_create" || method == "bdev_null_create" || method == "bdev_aio_create" ||
-           method == "bdev_uring_create";
+    return (method.starts_with("bdev_") && method.ends_with("_create")) || method == "weft_zoned_create";
+}
+
+// A key that is in a call itself stays where it came from.
+Result<rpc::ConfigKey> key_of_crypto_key(std::string_view method, const Names& names) {
+    if (names.text("key") || names.text("key2")) {
+        return refuse(method,
+                      "a configuration that is kept or compared has no keys in it: put the key into a file, name "
+                      "it by keyring_file_add_key, and give \"keyring_key\" and \"keyring_key2\"");
+    }
+    return key_from(names.text("name"), accel::crypto_key_key);
 }
 
 Result<rpc::ConfigKey> key_of_part(std::string_view method, const Names& names) {
@@ -127,8 +170,17 @@ Result<rpc::ConfigKey> key_of_part(std::string_view method, const Names& names) 
     if (method == "nvmf_subsystem_add_host") {
         return key_from(names.text("host"), [&](const std::string& host) { return nvmf::host_key(*nqn, host); });
     }
+    if (method == "nvmf_ns_add_host") {
+        const auto nsid = names.nsid_of_host();
+        if (!nsid) return std::unexpected(nsid.error());
+        return key_from(names.text("host"),
+                        [&](const std::string& host) { return nvmf::namespace_host_key(*nqn, *nsid, host); });
+    }
     if (method == "nvmf_subsystem_add_ns") {
         return key_from(names.nsid(), [&](uint32_t nsid) { return nvmf::namespace_key(*nqn, nsid); });
+    }
+    if (method == "weft_nvmf_set_ana_states") {
+        return key_from(names.ana_address(), [&](const nvmf::TransportId& id) { return nvmf::ana_key(*nqn, id); });
     }
     return key_from(names.address(), [&](const nvmf::TransportId& id) { return nvmf::listener_key(*nqn, id); });
 }
@@ -146,7 +198,9 @@ Result<rpc::ConfigKey> key_of(const Json& entry) {
     if (params != entry.end() && !params->is_object()) return refuse(method, "\"params\" must be an object");
     const Names names(entry, method);
     if (method == bdev::options_kind || method == nvmf::max_subsystems_kind || method == nvmf::retry_delays_kind ||
-        method == rpc::sock_default_kind || method == rpc::scheduler_options_kind || method == rpc::scheduler_kind) {
+        method == nvmf::set_config_kind || method == nvmf::discovery_nqn_kind || method == nvmf::announcement_kind ||
+        method == rpc::sock_default_kind || method == rpc::scheduler_options_kind || method == rpc::scheduler_kind ||
+        method == accel::options_kind || method == "bdev_raid_set_options") {
         return rpc::ConfigKey{method, "", ""};
     }
     if (method == rpc::sock_options_kind) {
@@ -154,13 +208,46 @@ Result<rpc::ConfigKey> key_of(const Json& entry) {
                         [](std::string impl) { return rpc::ConfigKey{rpc::sock_options_kind, std::move(impl), ""}; });
     }
     if (method == bdev::histogram_kind) return key_from(names.text("name"), bdev::histogram_key);
+    if (method == bdev::qos_kind) return key_from(names.text("name"), bdev::qos_key);
+    // What is made has a name after what it stands on; of several it is saved under the first.
+    if (method == "bdev_error_create") {
+        return key_from(names.text("base_name"), [](const std::string& base) { return bdev::bdev_key("EE_" + base); });
+    }
+    if (method == "bdev_split_create") {
+        return key_from(names.text("base_bdev"), [](const std::string& base) { return bdev::bdev_key(base + "p0"); });
+    }
     if (makes_bdev(method)) return key_from(names.text("name"), bdev::bdev_key);
+    if (method == "accel_crypto_key_create") return key_of_crypto_key(method, names);
+    if (method == accel::assignment_kind) {
+        return key_from(names.text("opname"),
+                        [](std::string op) { return rpc::ConfigKey{accel::assignment_kind, std::move(op), ""}; });
+    }
+    if (method == accel::injection_kind) {
+        return key_from(names.text("opcode"),
+                        [](std::string op) { return rpc::ConfigKey{accel::injection_kind, std::move(op), ""}; });
+    }
+    if (method == "keyring_file_add_key") return key_from(names.text("name"), keyring::config_key);
     if (method == "nvmf_create_transport") {
         return key_from(names.text("trtype"),
                         [](std::string type) { return nvmf::transport_key(upper(std::move(type))); });
     }
-    constexpr std::array parts = {"nvmf_create_subsystem", nvmf::allow_any_host_kind, "nvmf_subsystem_add_host",
-                                  "nvmf_subsystem_add_ns", "nvmf_subsystem_add_listener"};
+    if (method == "nvmf_put_blockservice2transport") {
+        auto trtype = names.text("trtype");
+        if (!trtype) return std::unexpected(std::move(trtype).error());
+        auto given = names.text("blockservice");
+        if (!given) return std::unexpected(std::move(given).error());
+        return key_from(nvmf::Network::parse(*given), [&](const nvmf::Network& network) {
+            return nvmf::network_key(upper(*trtype), network.to_string());
+        });
+    }
+    if (method == "nvmf_discovery_add_referral") {
+        return key_from(names.referral_address(), [&](const nvmf::TransportId& address) {
+            return nvmf::referral_key(address, names.text("subnqn").value_or(std::string(nvme::discovery_nqn)));
+        });
+    }
+    constexpr std::array parts = {"nvmf_create_subsystem",   nvmf::allow_any_host_kind, "nvmf_subsystem_add_host",
+                                  "nvmf_subsystem_add_ns",   "nvmf_ns_add_host",        "nvmf_subsystem_add_listener",
+                                  "weft_nvmf_set_ana_states"};
     if (std::ranges::find(parts, method) != parts.end()) return key_of_part(method, names);
     return refuse(method, "save_config writes no such method");
 }

@@ -118,6 +118,11 @@ TEST(Document, RefusesWhatSaveConfigDoesNotWrite) {
         R"({"method":"nvmf_subsystem_add_ns","params":{"nqn":"nqn.a"}})",
         R"({"method":"nvmf_subsystem_add_listener","params":{"nqn":"nqn.a","listen_address":{"trtype":"TCP"}}})",
         R"({"method":"nvmf_subsystem_add_host","params":{"nqn":"nqn.a"}})",
+        R"({"method":"nvmf_ns_add_host","params":{"nqn":"nqn.a","host":"h"}})",
+        R"({"method":"nvmf_ns_add_host","params":{"nqn":"nqn.a","nsid":1}})",
+        R"({"method":"nvmf_put_blockservice2transport","params":{"trtype":"TCP","blockservice":"10.0.0.1/8"}})",
+        R"({"method":"nvmf_put_blockservice2transport","params":{"blockservice":"10.0.0.0/8"}})",
+        R"({"method":"nvmf_discovery_add_referral","params":{"address":{"trtype":"TCP"}}})",
     };
     for (const char* entry : wrong) {
         EXPECT_FALSE(key_of(Json::parse(entry))) << entry;
@@ -126,6 +131,16 @@ TEST(Document, RefusesWhatSaveConfigDoesNotWrite) {
         EXPECT_FALSE(document.read_text(file)) << entry;
         EXPECT_FALSE(apply_change(std::string(R"({"changes":[{"put":)") + entry + "}]}", document)) << entry;
         EXPECT_TRUE(document.empty());
+    }
+}
+
+TEST(Document, AKeyInPlainIsRefusedWithoutBeingRepeated) {
+    for (const char* name : {"key", "key2"}) {
+        const auto refused =
+            key_of({{"method", "accel_crypto_key_create"}, {"params", {{"name", "k"}, {name, "c0ffee"}}}});
+        ASSERT_FALSE(refused);
+        EXPECT_NE(refused.error().message.find("keyring_key"), std::string::npos);
+        EXPECT_EQ(refused.error().message.find("c0ffee"), std::string::npos);
     }
 }
 

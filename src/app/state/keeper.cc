@@ -80,7 +80,8 @@ Task<rpc::Response> Keeper::change(std::string method, Task<rpc::Response> call)
         response.emplace(co_await call);
         if (is_closed_) co_return std::move(*response);
         // What is set without a room that reports it is named as the method that sets it.
-        if (method == bdev::options_kind || method == nvmf::max_subsystems_kind || method == nvmf::retry_delays_kind) {
+        if (method == bdev::options_kind || method == nvmf::max_subsystems_kind || method == nvmf::retry_delays_kind ||
+            method == nvmf::set_config_kind) {
             touched({method, "", ""});
         }
         if (const std::string payload = collect(); !payload.empty()) store_->append(payload);
@@ -107,6 +108,7 @@ Task<Result<void>> Keeper::keep_as_one(Task<Result<void>> work, bool is_anew) {
     touched({bdev::options_kind, "", ""});
     touched({nvmf::max_subsystems_kind, "", ""});
     touched({nvmf::retry_delays_kind, "", ""});
+    touched({nvmf::set_config_kind, "", ""});
     const std::string payload = collect();
     if (is_anew) {
         auto aside = co_await store_->set_aside("replaced");
@@ -129,6 +131,11 @@ Task<Result<void>> Keeper::restore() {
     const auto guard = co_await changing_.lock();
     is_restoring_ = true;
     const size_t count = calls.size();
+    // What stands on other bdevs, or is found on them, is there when namespaces want it.
+    const auto shows = std::ranges::find(calls, "nvmf_subsystem_add_ns", &rpc::ConfigCall::method);
+    if (shows != calls.end() && methods_.states_of("bdev_wait_for_examine")) {
+        calls.insert(shows, {.number = shows->number, .method = "bdev_wait_for_examine"});
+    }
     Result<void> done = co_await rpc::apply_config(methods_, std::move(calls),
                                                    {.ignore_errors = options_.skips_failed, .is_within_change = true},
                                                    []() -> Task<Result<void>> { co_return Result<void>{}; });

@@ -8,8 +8,10 @@
 #include <set>
 #include <tuple>
 
+#include "accel/accel_rpc.h"
 #include "base/assert.h"
 #include "bdev/bdev_rpc.h"
+#include "keyring/keyring_rpc.h"
 #include "nvmf/config_keys.h"
 #include "rpc/json.h"
 
@@ -18,16 +20,23 @@ namespace weft::state {
 namespace {
 
 constexpr uint64_t mebibyte = uint64_t{1} << 20;
-constexpr size_t rank_max = 16;
+constexpr size_t rank_max = 32;
 
 // Set before the start, once.
 bool is_option(const rpc::ConfigKey& key) {
-    constexpr std::array kinds = {bdev::options_kind,     nvmf::max_subsystems_kind, nvmf::retry_delays_kind,
-                                  rpc::sock_default_kind, rpc::sock_options_kind,    rpc::scheduler_options_kind};
+    constexpr std::array kinds = {bdev::options_kind,          nvmf::max_subsystems_kind, nvmf::retry_delays_kind,
+                                  nvmf::set_config_kind,       rpc::sock_default_kind,    rpc::sock_options_kind,
+                                  rpc::scheduler_options_kind, accel::options_kind,       accel::assignment_kind,
+                                  "bdev_raid_set_options"};
     return std::ranges::find(kinds, key.kind) != kinds.end();
 }
 bool is_part_of_subsystem(const rpc::ConfigKey& key) {
-    return key.kind == nvmf::host_kind || key.kind == nvmf::namespace_kind || key.kind == nvmf::listener_kind;
+    return key.kind == nvmf::host_kind || key.kind == nvmf::namespace_kind || key.kind == nvmf::listener_kind ||
+           key.kind == nvmf::ana_kind || key.kind == nvmf::namespace_host_kind;
+}
+// Of a host of a namespace.
+rpc::ConfigKey namespace_of(const rpc::ConfigKey& key) {
+    return {nvmf::namespace_kind, key.object, key.part.substr(0, key.part.find(' '))};
 }
 
 std::string text_of(const Json& object, const char* name) {
@@ -77,6 +86,15 @@ void compare(const Json& wanted, Json& merged, std::vector<std::string>& details
     }
 }
 
+constexpr const char* set_listener_state = "nvmf_subsystem_listener_set_ana_state";
+
+// For all of its groups. `of`: what has nqn and listen_address.
+Json listener_state(const Json& of, const std::string& state) {
+    return {{"nqn", of.at("nqn")}, {"listen_address", of.at("listen_address")}, {"ana_state", state}};
+}
+
+rpc::ConfigKey listener_of(const rpc::ConfigKey& ana) { return {nvmf::listener_kind, ana.object, ana.part}; }
+
 class Planner {
 public:
     Planner(const Document& running, const Document& wanted) : running_(running), wanted_(wanted) {}
@@ -98,6 +116,8 @@ private:
                                          const std::set<std::string>& names) const;
     void replace(const Key& key, Json entry);
     void find_what_goes_along();
+    void find_what_uses_keys();
+    [[nodiscard]] bool bdev_goes(const std::string& name, size_t depth = 0) const;
     void note(Difference::Kind kind, const Key& key, std::string text) {
         plan_.differences.push_back({kind, key, std::move(text)});
     }
@@ -108,7 +128,9 @@ private:
     void remove(const Key& key);
     [[nodiscard]] bool goes_late(const Key& key) const;
     [[nodiscard]] bool is_ram_disk(const Key& key) const {
-        return key.kind == bdev::bdev_kind && method_of(running_.entry(key)) == "bdev_malloc_create";
+        if (key.kind != bdev::bdev_kind) return false;
+        const std::string method = method_of(running_.entry(key));
+        return method == "bdev_malloc_create" || method == "weft_zoned_create";
     }
     void write_calls();
 
@@ -188,9 +210,29 @@ Result<void> Planner::find_change(const Key& key) {
 Planner::Altered Planner::alter_in_place(const Key& key, const Json& before, const Json& after,
                                          const std::set<std::string>& names) const {
     const Json& wanted = params_of(after);
-    if (key.kind == rpc::scheduler_kind) return {key, key.kind, wanted};
+    if (key.kind == rpc::scheduler_kind || key.kind == nvmf::discovery_nqn_kind || key.kind == bdev::qos_kind) {
+        return {key, key.kind, wanted};
+    }
     if (key.kind == nvmf::subsystem_kind && names == std::set<std::string>{"allow_any_host"}) {
         return {key, nvmf::allow_any_host_kind, {{"nqn", key.object}, {"allow_any_host", wanted.at("allow_any_host")}}};
+    }
+    constexpr std::array host_keys = {"dhchap_key", "dhchap_ctrlr_key"};
+    const bool is_of_keys = std::ranges::all_of(
+        names, [&](const std::string& name) { return std::ranges::find(host_keys, name) != host_keys.end(); });
+    if (key.kind == nvmf::host_kind && is_of_keys) return {key, "nvmf_subsystem_set_keys", wanted};
+    if (key.kind == nvmf::namespace_kind && names == std::set<std::string>{"anagrpid"}) {
+        const Json& ns = wanted.at("namespace");
+        return {key,
+                "nvmf_subsystem_set_ns_ana_group",
+                {{"nqn", key.object}, {"nsid", ns.at("nsid")}, {"anagrpid", ns.at("anagrpid")}}};
+    }
+    if (key.kind == nvmf::listener_kind && names == std::set<std::string>{"ana_state"}) {
+        return {key, set_listener_state, listener_state(wanted, text_of(wanted, "ana_state"))};
+    }
+    if (key.kind == nvmf::listener_kind && names == std::set<std::string>{"hosts"}) {
+        return {key,
+                "nvmf_subsystem_listener_set_hosts",
+                {{"nqn", key.object}, {"listen_address", wanted.at("listen_address")}, {"hosts", wanted.at("hosts")}}};
     }
     if (method_of(after) == "bdev_null_create" && names == std::set<std::string>{"num_blocks"}) {
         const Json& had = params_of(before);
@@ -208,31 +250,90 @@ void Planner::replace(const Key& key, Json entry) {
     made_.emplace(key, std::move(entry));
 }
 
+// A key that comes back is another key: what was made with it is made anew.
+void Planner::find_what_uses_keys() {
+    for (const Key& key : running_.keys()) {
+        if (gone_.contains(key) || (key.kind != accel::key_kind && key.kind != bdev::bdev_kind)) continue;
+        const Json entry = running_.entry(key);
+        const auto names_one_that_goes = [&](const char* parameter, auto key_of_name) {
+            const std::string name = text_of(params_of(entry), parameter);
+            return !name.empty() && gone_.contains(key_of_name(name));
+        };
+        const bool goes = key.kind == bdev::bdev_kind ? names_one_that_goes("key_name", accel::crypto_key_key)
+                                                      : names_one_that_goes("keyring_key", keyring::config_key) ||
+                                                            names_one_that_goes("keyring_key2", keyring::config_key);
+        if (!goes) continue;
+        gone_.insert(key);
+        if (wanted_.find(key) != nullptr) made_.emplace(key, entry);
+    }
+}
+
+// Also of what stands on others: they go with their base and come back with it by themselves, but not their
+// namespaces.
+bool Planner::bdev_goes(const std::string& name, size_t depth) const {
+    constexpr size_t depth_max = 32;  // two may wait for each other
+    if (name.empty() || depth > depth_max) return false;
+    for (const Key& key : running_.keys()) {
+        if (key.kind != bdev::bdev_kind) continue;
+        const Json entry = running_.entry(key);
+        const Json& params = params_of(entry);
+        std::string base = text_of(params, "base_bdev");
+        const bool is_part = method_of(entry) == "bdev_split_create" && name.starts_with(base + "p");
+        if (key.object != name && text_of(params, "uuid") != name && !is_part) continue;
+        if (gone_.contains(key)) return true;
+        for (const char* older : {"base_bdev_name", "base_name"}) {
+            if (base.empty()) base = text_of(params, older);
+        }
+        return bdev_goes(base, depth + 1);
+    }
+    return false;
+}
+
 // With a subsystem go its parts, with a device the namespaces that show it; those that are wanted come again, as they
 // were but for what the file says.
 void Planner::find_what_goes_along() {
     for (const Key& key : running_.keys()) {
-        const bool is_histogram = key.kind == bdev::histogram_kind;
-        if ((!is_part_of_subsystem(key) && !is_histogram) || gone_.contains(key)) continue;
-        bool goes = gone_.contains(is_histogram ? bdev::bdev_key(key.object) : nvmf::subsystem_key(key.object));
+        const bool is_of_bdev = bdev::is_part_of_bdev(key);
+        if ((!is_part_of_subsystem(key) && !is_of_bdev) || gone_.contains(key)) continue;
+        bool goes = gone_.contains(is_of_bdev ? bdev::bdev_key(key.object) : nvmf::subsystem_key(key.object));
         const Json entry = running_.entry(key);
+        // Namespaces come before their hosts.
+        if (key.kind == nvmf::namespace_host_kind) goes = goes || gone_.contains(namespace_of(key));
         if (!goes && key.kind == nvmf::namespace_kind) {
             const std::string shown = text_of(params_of(entry).value("namespace", Json::object()), "bdev_name");
-            goes = std::ranges::any_of(gone_, [&](const Key& other) {
-                return other.kind == bdev::bdev_kind &&
-                       (other.object == shown || text_of(params_of(running_.entry(other)), "uuid") == shown);
-            });
+            goes = bdev_goes(shown);
+        }
+        if (key.kind == nvmf::ana_kind && !goes) {
+            // With the listener; and a state that is set for all of its groups takes the place of these.
+            goes = gone_.contains(listener_of(key)) || std::ranges::any_of(altered_, [&](const Altered& altered) {
+                       return altered.key == listener_of(key);
+                   });
         }
         if (!goes) continue;
         gone_.insert(key);
         if (wanted_.find(key) == nullptr || made_.contains(key)) continue;
         made_.emplace(key, entry);
     }
+    // A key that comes back from another file is another key: those who use it are given it anew.
+    for (const Key& key : running_.keys()) {
+        if (key.kind != nvmf::host_kind || gone_.contains(key) || wanted_.find(key) == nullptr) continue;
+        if (std::ranges::any_of(altered_, [&key](const Altered& altered) { return altered.key == key; })) continue;
+        const Json entry = running_.entry(key);
+        const Json& params = params_of(entry);
+        const bool is_concerned =
+            std::ranges::any_of(std::array{"dhchap_key", "dhchap_ctrlr_key"}, [&](const char* name) {
+                const rpc::ConfigKey used = keyring::config_key(text_of(params, name));
+                return gone_.contains(used) && made_.contains(used);
+            });
+        if (is_concerned) altered_.push_back({key, "nvmf_subsystem_set_keys", params});
+    }
     // What would be altered in place, but goes and comes anyway, comes as it is wanted.
     std::erase_if(altered_, [this](const Altered& altered) { return gone_.contains(altered.key); });
 }
 
 bool Planner::goes_late(const Key& key) const {
+    // A list that is empty for a moment would let all come.
+    if (key.kind == nvmf::network_kind) return true;
     if (!is_ram_disk(key) || made_.contains(key)) return false;
     const std::string uuid = text_of(params_of(running_.entry(key)), "uuid");
     return std::ranges::none_of(made_, [&](const auto& made) {
@@ -245,9 +346,34 @@ void Planner::remove(const Key& key) {
     if (key.kind == bdev::bdev_kind) {
         std::string method = method_of(entry);
         method.replace(method.rfind("_create"), std::string::npos, "_delete");
-        call(std::move(method), {{"name", key.object}});
+        const bool is_split = method == "bdev_split_delete";
+        call(std::move(method),
+             is_split ? Json{{"base_bdev", text_of(params_of(entry), "base_bdev")}} : Json{{"name", key.object}});
     } else if (key.kind == bdev::histogram_kind) {
         call(bdev::histogram_kind, {{"name", key.object}, {"enable", false}});
+    } else if (key.kind == bdev::qos_kind) {
+        Json none = params_of(entry);
+        for (auto& [name, limit] : none.items()) {
+            if (name != "name") limit = 0;
+        }
+        call(bdev::qos_kind, std::move(none));
+    } else if (key.kind == nvmf::namespace_host_kind) {
+        call("nvmf_ns_remove_host", params_of(entry));
+    } else if (key.kind == nvmf::discovery_nqn_kind) {
+        call(nvmf::discovery_nqn_kind, {{"discovery_nqn", ""}});
+    } else if (key.kind == nvmf::announcement_kind) {
+        call("nvmf_stop_mdns_prr", Json::object());
+    } else if (key.kind == nvmf::referral_kind) {
+        const Json params = params_of(entry);
+        call("nvmf_discovery_remove_referral", {{"address", params.at("address")}, {"subnqn", params.at("subnqn")}});
+    } else if (key.kind == nvmf::network_kind) {
+        call("nvmf_remove_blockservice2transport", {{"trtype", key.object}, {"blockservice", key.part}});
+    } else if (key.kind == accel::key_kind) {
+        call("accel_crypto_key_destroy", {{"key_name", key.object}});
+    } else if (key.kind == accel::injection_kind) {
+        call(accel::injection_kind, {{"opcode", key.object}, {"type", "disable"}});
+    } else if (key.kind == keyring::key_kind) {
+        call("keyring_file_remove_key", {{"name", key.object}});
     } else if (key.kind == nvmf::subsystem_kind) {
         call("nvmf_delete_subsystem", {{"nqn", key.object}});
     } else if (key.kind == nvmf::allow_any_host_kind) {
@@ -256,6 +382,11 @@ void Planner::remove(const Key& key) {
         call("nvmf_subsystem_remove_host", {{"nqn", key.object}, {"host", key.part}});
     } else if (key.kind == nvmf::namespace_kind) {
         call("nvmf_subsystem_remove_ns", {{"nqn", key.object}, {"nsid", params_of(entry).at("namespace").at("nsid")}});
+    } else if (key.kind == nvmf::ana_kind) {
+        // All as the listener was made.
+        const Json made = running_.entry(listener_of(key));
+        const std::string state = text_of(params_of(made), "ana_state");
+        call(set_listener_state, listener_state(params_of(made), state.empty() ? "optimized" : state));
     } else {
         WEFT_ASSERT(key.kind == nvmf::listener_kind);
         call("nvmf_subsystem_remove_listener", params_of(entry));
@@ -267,19 +398,27 @@ void Planner::write_calls() {
     std::erase_if(going, [this](const Key& key) { return !gone_.contains(key); });
     std::ranges::reverse(going);  // what depends on others first
     for (const Key& key : going) {
-        // A device takes its histogram along, a subsystem its parts.
-        if (key.kind == bdev::histogram_kind && gone_.contains(bdev::bdev_key(key.object))) continue;
+        // A device takes its histogram and its limits along, a subsystem its parts.
+        if (bdev::is_part_of_bdev(key) && gone_.contains(bdev::bdev_key(key.object))) continue;
         if (is_part_of_subsystem(key) && gone_.contains(nvmf::subsystem_key(key.object)) &&
             key.object != nvme::discovery_nqn) {
             continue;
         }
+        if (key.kind == nvmf::ana_kind && gone_.contains(listener_of(key))) continue;
+        if (key.kind == nvmf::namespace_host_kind && gone_.contains(namespace_of(key))) continue;
         if (!goes_late(key)) remove(key);
     }
+    const auto make_those = [this](bool keys) {
+        for (const Key& key : wanted_.keys()) {
+            const auto made = made_.find(key);
+            const bool is_key = key.kind == keyring::key_kind || key.kind == accel::key_kind;
+            if (made == made_.end() || is_key != keys) continue;
+            call(method_of(made->second), params_of(made->second));
+        }
+    };
+    make_those(true);  // what hosts are given in place
     for (Altered& altered : altered_) call(std::move(altered.method), std::move(altered.params));
-    for (const Key& key : wanted_.keys()) {
-        const auto made = made_.find(key);
-        if (made != made_.end()) call(method_of(made->second), params_of(made->second));
-    }
+    make_those(false);
     for (const Key& key : going) {
         if (goes_late(key)) remove(key);
     }
@@ -287,6 +426,7 @@ void Planner::write_calls() {
 
 Result<Plan> Planner::make() {
     WEFT_TRY(find_differences());
+    find_what_uses_keys();
     find_what_goes_along();
     write_calls();
     // Numbers of one length compare as numbers do.

@@ -52,6 +52,40 @@ protected:
     std::string refusal;
 };
 
+// A crypto bdev on N, with a key of the keyring; a file of its keys is another one.
+TEST_F(PlanTest, WhatHangsOnAKeyIsMadeAnewWithIt) {
+    const auto with_key = [](const char* path) {
+        Json all =
+            Json::array({entry("keyring_file_add_key", R"({"name":"f","path":"/old"})"),
+                         entry("accel_crypto_key_create", R"({"name":"k","cipher":"AES_CBC","keyring_key":"f"})"),
+                         entry("bdev_null_create", R"({"name":"N","num_blocks":2048,"block_size":512,"uuid":"bb"})"),
+                         entry("bdev_crypto_create", R"({"name":"C","base_bdev_name":"N","key_name":"k"})"),
+                         entry("nvmf_create_subsystem", R"({"nqn":"nqn.a"})"),
+                         entry("nvmf_subsystem_add_ns", R"({"nqn":"nqn.a","namespace":{"nsid":1,"bdev_name":"C"}})")});
+        all[0]["params"]["path"] = path;
+        return all;
+    };
+    plan(with_key("/old"), with_key("/new"));
+    EXPECT_EQ(texts.size(), 1U);
+    EXPECT_EQ(calls,
+              (Lines{R"(nvmf_subsystem_remove_ns {"nqn":"nqn.a","nsid":1})", R"(bdev_crypto_delete {"name":"C"})",
+                     R"(accel_crypto_key_destroy {"key_name":"k"})", R"(keyring_file_remove_key {"name":"f"})",
+                     R"(keyring_file_add_key {"name":"f","path":"/new"})",
+                     R"(accel_crypto_key_create {"name":"k","cipher":"AES_CBC","keyring_key":"f"})",
+                     R"(bdev_crypto_create {"name":"C","base_bdev_name":"N","key_name":"k"})",
+                     R"(nvmf_subsystem_add_ns {"nqn":"nqn.a","namespace":{"nsid":1,"bdev_name":"C"}})"}));
+}
+
+TEST_F(PlanTest, InjectedErrorsAreTakenBackAndAssignmentsStay) {
+    const Json injected = entry("accel_error_inject_error", R"({"opcode":"crc32c","type":"failure"})");
+    plan(Json::array({injected}), Json::array());
+    EXPECT_EQ(calls, (Lines{R"(accel_error_inject_error {"opcode":"crc32c","type":"disable"})"}));
+    plan(Json::array(), Json::array({entry("accel_assign_opc", R"({"opname":"crc32c","module":"error"})")}));
+    EXPECT_NE(refusal.find("before the start"), std::string::npos) << refusal;
+    plan(Json::array({entry("accel_set_options", R"({"task_count":9})")}), Json::array());
+    EXPECT_EQ(calls, Lines());
+}
+
 TEST_F(PlanTest, NothingToDoIsNothing) {
     plan([](Json&) {});
     EXPECT_EQ(texts, Lines());
@@ -79,6 +113,29 @@ TEST_F(PlanTest, AltersInPlaceWhatCanBe) {
     EXPECT_EQ(texts, (Lines{"~ bdev N: num_blocks 2048 → 4096", "~ subsystem nqn.a: allow_any_host false → true"}));
     EXPECT_EQ(calls, (Lines{R"(bdev_null_resize {"name":"N","new_size":2})",
                             R"(nvmf_subsystem_allow_any_host {"nqn":"nqn.a","allow_any_host":true})"}));
+}
+
+// They come back with their base by themselves.
+TEST_F(PlanTest, WhatStandsOnADeviceThatIsMadeAnewTakesItsNamespacesAlong) {
+    Json running = sample();
+    running.insert(running.begin() + 3, entry("bdev_error_create", R"({"base_name":"Np1"})"));
+    running.insert(running.begin() + 3, entry("bdev_split_create", R"({"base_bdev":"N","split_count":2})"));
+    running[8]["params"]["namespace"]["bdev_name"] = "EE_Np1";
+    Json wanted = running;
+    wanted[2]["params"]["block_size"] = 4096;
+    plan(running, wanted);
+    EXPECT_EQ(texts, (Lines{"~ bdev N: block_size 512 → 4096; made anew"}));
+    ASSERT_EQ(calls.size(), 4U);
+    EXPECT_EQ(calls[0], R"(nvmf_subsystem_remove_ns {"nqn":"nqn.a","nsid":1})");
+    EXPECT_EQ(calls[1], R"(bdev_null_delete {"name":"N"})");
+    EXPECT_TRUE(calls[3].starts_with("nvmf_subsystem_add_ns ")) << calls[3];
+    wanted = running;
+    wanted.erase(3);
+    wanted.erase(3);
+    wanted.erase(6);
+    plan(running, wanted);
+    EXPECT_EQ(calls, (Lines{R"(nvmf_subsystem_remove_ns {"nqn":"nqn.a","nsid":1})",
+                            R"(bdev_error_delete {"name":"EE_Np1"})", R"(bdev_split_delete {"base_bdev":"N"})"}));
 }
 
 TEST_F(PlanTest, ADeviceThatIsMadeAnewTakesItsNamespacesAlongAndTheyKeepTheirIds) {
@@ -126,6 +183,55 @@ TEST_F(PlanTest, ARamDiskThatGoesDoesSoWhenNothingCanFailAnyMore) {
                             R"(bdev_null_create {"name":"M","num_blocks":1,"block_size":512,"uuid":"AA"})"}));
 }
 
+// A list of networks that is empty for a moment would let all come.
+TEST_F(PlanTest, NetworksGoWhenTheOthersAreThere) {
+    Json running = sample();
+    running.push_back(entry("nvmf_put_blockservice2transport", R"({"trtype":"TCP","blockservice":"10.0.0.0/8"})"));
+    Json wanted = sample();
+    wanted.push_back(entry("nvmf_put_blockservice2transport", R"({"trtype":"TCP","blockservice":"::1/128"})"));
+    plan(running, wanted);
+    EXPECT_EQ(calls, (Lines{R"(nvmf_put_blockservice2transport {"trtype":"TCP","blockservice":"::1/128"})",
+                            R"(nvmf_remove_blockservice2transport {"trtype":"TCP","blockservice":"10.0.0.0/8"})"}));
+}
+
+TEST_F(PlanTest, HostsOfAListenerChangeInPlace) {
+    plan([](Json& wanted) { wanted[7]["params"]["hosts"] = Json::array({"nqn.2016-06.io.host:b"}); });
+    ASSERT_EQ(calls.size(), 1U);
+    EXPECT_TRUE(calls[0].starts_with("nvmf_subsystem_listener_set_hosts ")) << calls[0];
+    EXPECT_TRUE(calls[0].ends_with(R"("hosts":["nqn.2016-06.io.host:b"]})")) << calls[0];
+}
+
+TEST_F(PlanTest, HostsOfANamespaceGoAndComeWithIt) {
+    Json running = sample();
+    running[6]["params"]["namespace"]["no_auto_visible"] = true;
+    running.push_back(entry("nvmf_ns_add_host", R"({"nqn":"nqn.a","nsid":1,"host":"h"})"));
+    Json wanted = running;
+    wanted[2]["params"] = Json::parse(R"({"name":"N","num_blocks":16,"block_size":4096})");
+    plan(running, wanted);
+    ASSERT_EQ(calls.size(), 5U);
+    EXPECT_TRUE(calls[0].starts_with("nvmf_subsystem_remove_ns "));
+    EXPECT_TRUE(calls[3].starts_with("nvmf_subsystem_add_ns "));
+    EXPECT_EQ(calls[4], R"(nvmf_ns_add_host {"nqn":"nqn.a","nsid":1,"host":"h"})");
+    // Alone, it is taken out.
+    plan(running, sample());
+    EXPECT_EQ(calls, (Lines{R"(nvmf_ns_remove_host {"nqn":"nqn.a","nsid":1,"host":"h"})"}));
+}
+
+TEST_F(PlanTest, ReferralsAndTheNameOfDiscovery) {
+    Json running = sample();
+    running.push_back(entry("nvmf_discovery_set_nqn", R"({"discovery_nqn":"nqn.d"})"));
+    running.push_back(entry("nvmf_discovery_add_referral",
+                            R"({"address":{"trtype":"TCP","traddr":"10.0.0.1","trsvcid":"8009"},"subnqn":"nqn.e"})"));
+    Json wanted = running;
+    wanted[8]["params"]["discovery_nqn"] = "nqn.f";
+    plan(running, wanted);
+    EXPECT_EQ(calls, (Lines{R"(nvmf_discovery_set_nqn {"discovery_nqn":"nqn.f"})"}));
+    plan(running, sample());
+    EXPECT_EQ(calls, (Lines{R"(nvmf_discovery_remove_referral {"address":{"trtype":"TCP","traddr":"10.0.0.1",)"
+                            R"("trsvcid":"8009"},"subnqn":"nqn.e"})",
+                            R"(nvmf_discovery_set_nqn {"discovery_nqn":""})"}));
+}
+
 TEST_F(PlanTest, ADeviceOfAnotherKindIsMadeAnew) {
     plan([](Json& wanted) {
         wanted[1] = entry("bdev_null_create", R"({"name":"R","num_blocks":64,"block_size":512})");
@@ -157,6 +263,23 @@ TEST_F(PlanTest, NamespacesAreInTheOrderOfTheirNumbers) {
     EXPECT_TRUE(texts[2].starts_with("+ namespace 10 of nqn.a:"));
 }
 
+TEST_F(PlanTest, LimitsComeChangeAndGo) {
+    Json with = sample();
+    with.push_back(entry("bdev_set_qos_limit", R"({"name":"R","rw_ios_per_sec":2000})"));
+    plan(sample(), with);
+    EXPECT_EQ(calls, Lines({R"(bdev_set_qos_limit {"name":"R","rw_ios_per_sec":2000})"}));
+    Json other = sample();
+    other.push_back(entry("bdev_set_qos_limit", R"({"name":"R","rw_ios_per_sec":3000})"));
+    plan(with, other);
+    EXPECT_EQ(calls, Lines({R"(bdev_set_qos_limit {"name":"R","rw_ios_per_sec":3000})"}));
+    plan(with, sample());
+    EXPECT_EQ(calls, Lines({R"(bdev_set_qos_limit {"name":"R","rw_ios_per_sec":0})"}));
+    Json without = sample();
+    without.erase(1);
+    plan(with, without);
+    EXPECT_EQ(calls, Lines({R"(bdev_malloc_delete {"name":"R"})"}));
+}
+
 TEST_F(PlanTest, AHistogramComesAndGoesWithItsDevice) {
     Json with = sample();
     with.push_back(entry("bdev_enable_histogram", R"({"name":"R","enable":true})"));
@@ -172,6 +295,48 @@ TEST_F(PlanTest, AHistogramComesAndGoesWithItsDevice) {
     without.erase(1);
     plan(with, without);
     EXPECT_EQ(calls, Lines({R"(bdev_malloc_delete {"name":"R"})"}));
+}
+
+TEST_F(PlanTest, StatesOfPathsAreSetAndGoWithTheirListener) {
+    const std::string where =
+        R"("listen_address":{"trtype":"TCP","adrfam":"IPv4","traddr":"127.0.0.1","trsvcid":"4420"})";
+    const auto states = [&](const char* state) {
+        return entry("weft_nvmf_set_ana_states", (R"({"nqn":"nqn.a","listeners":[{)" + where +
+                                                  R"(,"states":[{"anagrpid":2,"ana_state":")" + state + R"("}]}]})")
+                                                     .c_str());
+    };
+    const auto all = [&](const std::string& state) {
+        return R"(nvmf_subsystem_listener_set_ana_state {"nqn":"nqn.a",)" + where + R"(,"ana_state":")" + state + "\"}";
+    };
+    const auto some = [&](const std::string& state) {
+        return R"(weft_nvmf_set_ana_states {"nqn":"nqn.a","listeners":[{)" + where +
+               R"(,"states":[{"anagrpid":2,"ana_state":")" + state + R"("}]}]})";
+    };
+    Json with = sample();
+    with.push_back(states("inaccessible"));
+    plan(sample(), with);
+    EXPECT_EQ(calls, Lines({some("inaccessible")}));
+    plan(with, sample());
+    EXPECT_EQ(calls, Lines({all("optimized")}));
+    Json other = sample();
+    other.push_back(states("change"));
+    plan(with, other);
+    EXPECT_EQ(calls, Lines({all("optimized"), some("change")}));
+    // Of all groups: those that differ are set again.
+    other = with;
+    other[7]["params"]["ana_state"] = "non_optimized";
+    plan(with, other);
+    EXPECT_EQ(calls, Lines({all("optimized"), all("non_optimized"), some("inaccessible")}));
+    other = with;
+    other.erase(8);
+    other.erase(7);
+    plan(with, other);
+    ASSERT_EQ(calls.size(), 1U);
+    EXPECT_TRUE(calls[0].starts_with("nvmf_subsystem_remove_listener")) << calls[0];
+    other = sample();
+    other[6]["params"]["namespace"]["anagrpid"] = 3;
+    plan(sample(), other);
+    EXPECT_EQ(calls, Lines({R"(nvmf_subsystem_set_ns_ana_group {"nqn":"nqn.a","nsid":1,"anagrpid":3})"}));
 }
 
 TEST_F(PlanTest, RefusesWhatCannotChangeWhileTheTargetRuns) {

@@ -19,11 +19,14 @@ using Kind = env::FileOperation::Kind;
 
 Kind clearing_kind(Op op) { return op == Op::unmap ? Kind::punch_hole : Kind::zero_range; }
 
-Status status_of(Op op, Errc error) {
+Status status_of(Kind kind, Errc error) {
     if (error == Errc::no_space) return Status::no_space;
     if (error == Errc::no_memory) return Status::no_memory;
-    return op == Op::read || op == Op::compare ? Status::read_error : Status::write_error;
+    return kind == Kind::read ? Status::read_error : Status::write_error;
 }
+
+// These read into the channel's own buffer.
+bool is_checked(Op op) { return op == Op::compare || op == Op::compare_and_write || op == Op::verify; }
 
 }  // namespace
 
@@ -31,12 +34,13 @@ FileChannel::Step FileChannel::first_step(Op op) const {
     switch (op) {
         case Op::read:
         case Op::write: return Step::move;
-        case Op::compare: return Step::check;
+        case Op::compare:
+        case Op::compare_and_write:
+        case Op::verify: return Step::check;
         case Op::unmap:
         case Op::write_zeroes: return device_.is_missing(clearing_kind(op)) ? Step::fill : Step::clear;
-        case Op::flush: return Step::sync;
+        default: return Step::sync;
     }
-    return Step::sync;
 }
 
 // A request on its way, in its module_data.
@@ -139,7 +143,7 @@ Progress FileChannel::start(Request& request) {
     if (mutant::on(mutant::acknowledged_before_written) && request.op == Op::write && !request.fua) {
         return write_later(request);
     }
-    if (request.op == Op::compare) {
+    if (is_checked(request.op)) {
         if (comparing_ != nullptr) return Progress::retry;
         if (!take_compare_buffer(request)) {
             request.status = Status::no_memory;
@@ -158,7 +162,7 @@ Progress FileChannel::start(Request& request) {
     }
     work.range.first = offset_of(request);
     work.range.end = offset_of(request) + bytes_of(request);
-    work.range.writes = request.op != Op::read && request.op != Op::compare;
+    work.range.writes = request.op != Op::read && request.op != Op::compare && request.op != Op::verify;
     enter(work);
     return Progress::pending;
 }
@@ -226,6 +230,11 @@ void FileChannel::submit_step(Work& work) {
 
 // After a short transfer the rest of the piece that was cut goes alone, then the pieces behind it.
 void FileChannel::point_at_data(Work& work, uint64_t moved) {
+    if (work.request.op == Op::compare_and_write) {
+        work.piece = {.iov_base = compare_buffer_.get() + moved, .iov_len = bytes_of(work.request) - moved};
+        work.data = {&work.piece, 1};
+        return;
+    }
     std::span<const iovec> rest = work.request.data;
     while (moved > 0 && moved >= rest.front().iov_len) {
         moved -= rest.front().iov_len;
@@ -262,7 +271,7 @@ void FileChannel::on_step_failed(Work& work) {
     }
     if (work.step == Step::sync || (work.sync && work.error != Errc::no_space)) device_.note_flush_failed(work.error);
     device_.note_failure(work.request.op, work.error);
-    end(work, status_of(work.request.op, work.error));
+    end(work, status_of(work.kind, work.error));
 }
 
 void FileChannel::on_bytes_moved(Work& work) {
@@ -274,7 +283,7 @@ void FileChannel::on_bytes_moved(Work& work) {
     if (moved < total) moved -= moved % device_.geometry().alignment_bytes;
     if (moved == before) {
         if (work.kind == Kind::read) device_.note_truncated();
-        return end(work, status_of(work.request.op, Errc::io_error));
+        return end(work, status_of(work.kind, Errc::io_error));
     }
     if (work.step == Step::check && differs(work, before, moved - before)) return end(work, Status::miscompare);
     work.offset += moved - before;
@@ -287,14 +296,33 @@ void FileChannel::on_bytes_moved(Work& work) {
 }
 
 void FileChannel::on_all_moved(Work& work) {
-    const bool is_written = work.request.op == Op::write || work.request.op == Op::write_zeroes;
+    if (work.request.op == Op::compare_and_write && work.step == Step::check) return write_compared(work);
+    const bool is_written =
+        work.request.op == Op::write || work.request.op == Op::write_zeroes || work.request.op == Op::compare_and_write;
     const bool is_synced = work.step == Step::move && work.sync;
     if (work.request.fua && is_written && !is_synced && !work.is_aborted) return enter_sync(work);
     end(work, Status::success);
 }
 
-bool FileChannel::differs(const Work& work, uint64_t moved, uint64_t bytes) const {
+// The range is as expected, and still nobody else's: the data goes out of the buffer that what was there came into,
+// aligned as the file wants it.
+void FileChannel::write_compared(Work& work) {
+    if (work.is_aborted) return end(work, Status::aborted);
     DataCursor data(work.request.data);
+    const uint64_t total = bytes_of(work.request);
+    for (uint64_t at = 0; at < total;) {
+        const MutableBytes piece = data.next(total - at);
+        std::memcpy(compare_buffer_.get() + at, piece.data(), piece.size());
+        at += piece.size();
+    }
+    work.step = Step::move;
+    work.offset = offset_of(work.request);
+    submit_step(work);
+}
+
+bool FileChannel::differs(const Work& work, uint64_t moved, uint64_t bytes) const {
+    if (work.request.op == Op::verify) return false;
+    DataCursor data(work.request.op == Op::compare ? work.request.data : work.request.expected);
     data.skip(moved);
     for (uint64_t at = 0; at < bytes;) {
         const MutableBytes piece = data.next(bytes - at);
@@ -346,7 +374,7 @@ uint32_t FileChannel::do_chores() {
     return done;
 }
 
-bool FileChannel::abort(Request& request) {
+bool FileChannel::abort_started(Request& request) {
     Work& work = Work::of(request);
     const bool is_waiting = request.link.is_linked;
     if (!is_waiting && work.step != Step::check && work.step != Step::fill) return false;

@@ -16,19 +16,19 @@ public:
     explicit FileChannel(FileDevice& device);
     ~FileChannel() override;
 
-    // Only what waits for another request, or goes on in steps, can be ended early.
-    bool abort(Request& request) override;
     [[nodiscard]] bool is_bound_to_reactor() const override { return in_queue_ > 0; }
 
 protected:
+    // Only what waits for another request, or goes on in steps, can be ended early.
+    bool abort_started(Request& request) override;
     Progress start(Request& request) override;
 
 private:
-    // How much is compared, or filled with zeroes by writing, at a time.
+    // How much is compared, verified, or filled with zeroes by writing, at a time.
     static constexpr uint64_t step_bytes_max = uint64_t{1} << 20;
     enum class Step : uint8_t {
         move,   // the request's data, from or to the file
-        check,  // a read of what is compared
+        check,  // a read of what is compared, or verified
         clear,  // by a call of the file system
         fill,   // the same by writing zeroes
         sync,
@@ -56,6 +56,7 @@ private:
     void on_step_failed(Work& work);
     void on_bytes_moved(Work& work);
     void on_all_moved(Work& work);
+    void write_compared(Work& work);
     [[nodiscard]] bool differs(const Work& work, uint64_t moved, uint64_t bytes) const;
     void end(Work& work, Status status);
     uint32_t start_waiting();

@@ -89,10 +89,16 @@ bool FileDevice::supports(Op op) const {
     switch (op) {
         case Op::read:
         case Op::compare:
+        case Op::verify:
         case Op::flush: return true;
         case Op::write:
         case Op::unmap:
+        case Op::compare_and_write:
         case Op::write_zeroes: return !options_.read_only;
+        case Op::copy:
+        case Op::write_uncorrectable:
+        case Op::zone_append:
+        case Op::zone_management: return false;
     }
     return false;
 }

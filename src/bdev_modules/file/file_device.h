@@ -10,8 +10,8 @@
 #include <string>
 
 #include "bdev/device.h"
+#include "bdev/range_locks.h"
 #include "bdev/registry.h"
-#include "bdev_modules/file/range_locks.h"
 #include "env/files.h"
 #include "reactor/task.h"
 

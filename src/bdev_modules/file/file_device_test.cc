@@ -64,6 +64,7 @@ TEST_P(FileTest, BehavesLikeADisk) {
             {
                 TestClient client(*world_, device);
                 expect_behaves_like_a_disk(client, block_bytes, 60, 15);
+                expect_behaves_like_a_clever_disk(client, block_bytes, 60);
             }
             ASSERT_TRUE(world_->run(registry_.remove("disk")).has_value());
             std::filesystem::remove(folder_ / "disk");

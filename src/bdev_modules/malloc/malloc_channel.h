@@ -1,6 +1,8 @@
 // One thread's access to a RAM disk.
 #pragma once
 
+#include <vector>
+
 #include "bdev/device.h"
 #include "bdev_modules/malloc/malloc_device.h"
 #include "reactor/poller.h"
@@ -13,11 +15,11 @@ public:
     ~MallocChannel() override;
 
     void prefetch(uint64_t lba) override;
-    std::optional<Bytes> lend(uint64_t lba, uint64_t blocks) override;
     void unlend(uint64_t lba, uint64_t blocks) override;
-    bool abort(Request& request) override;
 
 protected:
+    std::optional<Bytes> lend_memory(uint64_t lba, uint64_t blocks) override;
+    bool abort_started(Request& request) override;
     Progress start(Request& request) override;
 
 private:
@@ -33,13 +35,25 @@ private:
     template <class Copy>
     Progress copy_out(Request& request, Copy copy);
     Progress write(Request& request);
+    bool settle_bad_blocks(Request& request);
+    Progress compare_and_write(Request& request);
+    Progress copy(Request& request);
+    bool copy_to_buffer(uint64_t offset, uint64_t bytes);
+    // accompanied_blocks.cc: the same on a disk whose blocks have metadata.
+    Progress transfer_accompanied(Request& request);
+    Progress read_accompanied(Request& request);
+    Progress write_accompanied(Request& request);
+    void check_accompanied_write(Request& request);
+    void clear_accompanied(const Request& request, uint64_t lba, uint64_t blocks);
     Progress start_zeroing(Request& request);
-    uint64_t zero(uint64_t offset, uint64_t bytes);
+    uint64_t zero(const Request& request, uint64_t offset, uint64_t bytes);
     uint32_t do_chores();
 
     MallocDevice& device_;
     BlockLocks& locks_;
+    std::vector<std::byte> block_;  // a block with its metadata, when it must lie together; empty without metadata
     IntrusiveList<Request, &Request::link> zeroing_;
+    std::unique_ptr<std::byte[]> copy_buffer_;  // from the first copy on
     std::unique_ptr<Chores> chores_;
 };
 

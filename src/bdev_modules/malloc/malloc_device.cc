@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 
 #include "base/assert.h"
 #include "bdev_modules/malloc/malloc_channel.h"
@@ -95,23 +96,45 @@ uint64_t promised_memory(const Registry& registry) {
 
 Result<std::unique_ptr<MallocDevice>> MallocDevice::create(MallocOptions options, Uuid uuid) {
     WEFT_TRY(check_size(options.block_bytes, options.block_count));
+    WEFT_TRY(check_format(options.metadata, options.block_bytes));
     auto memory =
         env::map_memory(options.block_count * options.block_bytes,
                         {.name = "weft_" + options.name.substr(0, 200), .sharing = env::Sharing::unless_slower});
     if (!memory) return std::unexpected(std::move(memory).error());
-    return std::unique_ptr<MallocDevice>(new MallocDevice(std::move(options), uuid, std::move(*memory)));
+    env::Mapping metadata;
+    if (options.metadata.metadata_bytes != 0) {
+        auto more = env::map_memory(options.block_count * options.metadata.metadata_bytes,
+                                    {.name = "weft_md_" + options.name.substr(0, 200)});
+        if (!more) return std::unexpected(std::move(more).error());
+        metadata = std::move(*more);
+    }
+    return std::unique_ptr<MallocDevice>(
+        new MallocDevice(std::move(options), uuid, std::move(*memory), std::move(metadata)));
 }
 
-MallocDevice::MallocDevice(MallocOptions options, Uuid uuid, env::Mapping memory)
+MallocDevice::MallocDevice(MallocOptions options, Uuid uuid, env::Mapping memory, env::Mapping metadata)
     : Device(options.name, uuid,
              {.block_bytes = options.block_bytes,
               .block_count = options.block_count,
-              .optimal_blocks = optimal_blocks(options)}),
+              .optimal_blocks = optimal_blocks(options),
+              .metadata = options.metadata,
+              .metadata_in_data = options.metadata_in_data,
+              .boundary_blocks = options.optimal_boundary_blocks}),
       options_(std::move(options)),
       memory_(std::move(memory)),
+      metadata_(std::move(metadata)),
       locks_(memory_.size(), options_.block_bytes, options_.is_concurrent) {}
 
 MallocDevice::~MallocDevice() = default;
+
+void MallocDevice::clear_metadata(uint64_t lba, uint64_t blocks) const {
+    if (metadata_.size() == 0) return;
+    for (uint64_t end = lba + blocks; lba < end; ++lba) {
+        const MutableBytes metadata = metadata_of(lba);
+        std::memset(metadata.data(), 0, metadata.size());
+        if (options_.metadata.has_tuple()) write_escape(options_.metadata, metadata);
+    }
+}
 
 bool MallocDevice::supports(Op op) const {
     switch (op) {
@@ -120,9 +143,23 @@ bool MallocDevice::supports(Op op) const {
         case Op::flush:
         case Op::unmap:
         case Op::write_zeroes:
-        case Op::compare: return true;
+        case Op::compare:
+        case Op::verify:
+        case Op::write_uncorrectable: return true;
+        case Op::compare_and_write:
+        case Op::copy: return metadata().metadata_bytes == 0;
+        case Op::zone_append:
+        case Op::zone_management: return false;
     }
     return false;
+}
+
+std::vector<BlockRange> MallocDevice::unreadable(uint64_t first, uint64_t blocks, size_t count_max) const {
+    std::vector<BlockRange> found;
+    for (const BadBlocks::Range& range : bad_blocks_.list(first, blocks, count_max)) {
+        found.push_back({.first = range.first, .blocks = range.end - range.first});
+    }
+    return found;
 }
 
 Result<std::unique_ptr<IoChannel>> MallocDevice::make_channel() {
@@ -152,8 +189,9 @@ Task<void> MallocDevice::close() {
     is_closing_ = true;
     co_await pretouching_.close();
     // To unmap gigabytes takes a while.
-    co_await offload([memory = std::move(memory_)]() mutable {
+    co_await offload([memory = std::move(memory_), metadata = std::move(metadata_)]() mutable {
         memory = env::Mapping();
+        metadata = env::Mapping();
         return true;
     });
 }
@@ -163,13 +201,21 @@ void MallocDevice::write_config(Json& entries) const {
         {"name", name()}, {"num_blocks", block_count()}, {"block_size", block_bytes()}, {"uuid", uuid().to_string()}};
     if (options_.physical_block_bytes != 0) params["physical_block_size"] = options_.physical_block_bytes;
     if (options_.optimal_boundary_blocks != 0) params["optimal_io_boundary"] = options_.optimal_boundary_blocks;
+    if (const ProtectionFormat& format = options_.metadata; format.metadata_bytes != 0) {
+        params["md_size"] = format.metadata_bytes;
+        params["md_interleave"] = options_.metadata_in_data;
+        params["dif_type"] = format.type;
+        params["dif_is_head_of_md"] = format.is_first;
+        params["dif_pi_format"] = format.guard;
+    }
     entries.push_back({{"method", "bdev_malloc_create"}, {"params", std::move(params)}});
 }
 
 Task<Result<Device*>> create_malloc_device(Registry& registry, MallocOptions options) {
     WEFT_CO_TRY(check_size(options.block_bytes, options.block_count));
+    WEFT_CO_TRY(check_format(options.metadata, options.block_bytes));
     env::Environment& environment = Reactor::current().environment();
-    const uint64_t size_bytes = options.block_count * options.block_bytes;
+    const uint64_t size_bytes = options.block_count * (options.block_bytes + options.metadata.metadata_bytes);
     uint64_t available = co_await offload([&environment] { return available_memory(environment.files()); });
     if (available != UINT64_MAX) available -= headroom(available);
     const uint64_t promised = promised_memory(registry);
@@ -187,6 +233,12 @@ Task<Result<Device*>> create_malloc_device(Registry& registry, MallocOptions opt
     auto made = MallocDevice::create(std::move(options), uuid);
     if (!made) co_return std::unexpected(std::move(made).error());
     MallocDevice& disk = **made;
+    if (disk.metadata().metadata_bytes != 0) {
+        co_await offload([&disk] {
+            disk.clear_metadata(0, disk.block_count());
+            return true;
+        });
+    }
     auto added = registry.add(std::move(*made));
     if (added && pretouch) spawn(disk.pretouch());
     co_return added;

@@ -6,6 +6,7 @@
 
 #include "bdev/device.h"
 #include "bdev/registry.h"
+#include "bdev_modules/malloc/bad_blocks.h"
 #include "bdev_modules/malloc/block_locks.h"
 #include "env/environment.h"
 #include "reactor/task.h"
@@ -19,6 +20,8 @@ struct MallocOptions {
     Uuid uuid;                          // nil: derived from the machine and the name
     uint32_t physical_block_bytes = 0;  // told to hosts, 0: nothing to tell
     uint32_t optimal_boundary_blocks = 0;
+    ProtectionFormat metadata;          // what accompanies each block
+    bool metadata_in_data = false;      // told to those who ask for the bdev
     bool is_concurrent = false;         // there will be channels on more than one reactor
     bool pretouch = true;               // get all memory from the system now, not at first use
     bool streaming = true;              // writes go around the cache
@@ -26,14 +29,12 @@ struct MallocOptions {
 
 class MallocDevice final : public Device {
 public:
-    // Errors: no_memory.
+    // With metadata: clear_metadata() comes before the first use, and takes its time. Errors: no_memory.
     static Result<std::unique_ptr<MallocDevice>> create(MallocOptions options, Uuid uuid);
     ~MallocDevice() override;
 
     [[nodiscard]] std::string_view product_name() const override { return "Malloc disk"; }
     [[nodiscard]] bool supports(Op op) const override;
-    [[nodiscard]] bool consumes_data_inline() const override { return true; }
-    [[nodiscard]] bool lends(uint64_t) const override { return true; }
     void write_config(Json& entries) const override;
     // Ends the pre-touching and gives the memory back.
     Task<void> close() override;
@@ -45,18 +46,32 @@ public:
 
     [[nodiscard]] std::byte* memory() const { return memory_.data(); }
     [[nodiscard]] uint64_t size_bytes() const { return memory_.size(); }
+    // Of one block; the device has metadata.
+    [[nodiscard]] MutableBytes metadata_of(uint64_t lba) const {
+        const size_t bytes = options_.metadata.metadata_bytes;
+        return {metadata_.data() + lba * bytes, bytes};
+    }
+    [[nodiscard]] std::vector<BlockRange> unreadable(uint64_t first, uint64_t blocks, size_t count_max) const override;
+    // As blocks are that hold nothing: all zero, and tuples that turn checks off.
+    void clear_metadata(uint64_t lba, uint64_t blocks) const;
     [[nodiscard]] BlockLocks& locks() { return locks_; }
+    [[nodiscard]] BadBlocks& bad_blocks() { return bad_blocks_; }
     [[nodiscard]] const MallocOptions& options() const { return options_; }
 
 protected:
+    // Blocks with metadata are put together from two places.
+    [[nodiscard]] bool can_consume_data_inline() const override { return metadata_.size() == 0; }
+    [[nodiscard]] bool can_lend(uint64_t) const override { return metadata_.size() == 0 && !bad_blocks_.any(); }
     Result<std::unique_ptr<IoChannel>> make_channel() override;
 
 private:
-    MallocDevice(MallocOptions options, Uuid uuid, env::Mapping memory);
+    MallocDevice(MallocOptions options, Uuid uuid, env::Mapping memory, env::Mapping metadata);
 
     const MallocOptions options_;
     env::Mapping memory_;
+    env::Mapping metadata_;  // of all blocks, in their order; empty when they have none
     BlockLocks locks_;
+    BadBlocks bad_blocks_;
     uint64_t untouched_bytes_ = 0;
     bool is_closing_ = false;
     Gate pretouching_;

@@ -53,6 +53,7 @@ TEST_P(MallocTest, BehavesLikeADiskForEveryBlockSize) {
         {
             TestClient client(world_, device);
             expect_behaves_like_a_disk(client, block_bytes, 200);
+            expect_behaves_like_a_clever_disk(client, block_bytes, 200);
         }
         ASSERT_TRUE(world_.run(registry_.remove("disk")).has_value());
     }

@@ -33,13 +33,17 @@ struct MallocCreate {
             rpc::required("block_size", &MallocCreate::block_size, "Bytes; a power of two from 512 to 65536"),
             rpc::required("num_blocks", &MallocCreate::num_blocks, "How many blocks"),
             rpc::optional("uuid", &MallocCreate::uuid, "Default: made from the machine's id and the name"),
-            rpc::optional("optimal_io_boundary", &MallocCreate::optimal_io_boundary, "Blocks; told to hosts"),
+            rpc::optional("optimal_io_boundary", &MallocCreate::optimal_io_boundary,
+                          "Blocks whose multiples no I/O crosses: it is cut there; told to hosts"),
             rpc::optional("physical_block_size", &MallocCreate::physical_block_size, "Bytes; told to hosts"),
-            rpc::optional("md_size", &MallocCreate::md_size, "Metadata is not supported: 0"),
-            rpc::optional("md_interleave", &MallocCreate::md_interleave, "Without meaning, as there is no metadata"),
-            rpc::optional("dif_type", &MallocCreate::dif_type, "Protection information is not supported: 0"),
-            rpc::optional("dif_is_head_of_md", &MallocCreate::dif_is_head_of_md, "Without meaning"),
-            rpc::optional("dif_pi_format", &MallocCreate::dif_pi_format, "Without meaning"),
+            rpc::optional("md_size", &MallocCreate::md_size,
+                          "Bytes of metadata that each block has besides; at most 64"),
+            rpc::optional("md_interleave", &MallocCreate::md_interleave,
+                          "Whether metadata is told to lie behind each block; hosts of NVMe-oF get it so in any case"),
+            rpc::optional("dif_type", &MallocCreate::dif_type, "Type of protection information, 1 to 3; 0: none"),
+            rpc::optional("dif_is_head_of_md", &MallocCreate::dif_is_head_of_md,
+                          "Protection information is the first bytes of the metadata, not the last"),
+            rpc::optional("dif_pi_format", &MallocCreate::dif_pi_format, "Guard of 16 (0), 32 (1) or 64 bits (2)"),
             rpc::optional("numa_id", &MallocCreate::numa_id, "Accepted: the system chooses the node"));
     }
 };
@@ -50,9 +54,8 @@ struct MallocDelete {
 };
 
 Task<Result<Json>> create(Registry& devices, MallocCreate params, bool is_concurrent) {
-    if (params.md_size != 0) co_return fail(Errc::invalid_argument, "md_size: metadata is not supported");
-    if (params.dif_type != 0)
-        co_return fail(Errc::invalid_argument, "dif_type: protection information is not supported");
+    const auto format = format_of(params.md_size, params.dif_type, params.dif_is_head_of_md, params.dif_pi_format);
+    if (!format) co_return std::unexpected(format.error());
     if (params.name && params.name->empty()) co_return fail(Errc::invalid_argument, "name: empty");
     if (params.block_size != 0 && params.physical_block_size % params.block_size != 0) {
         co_return fail(Errc::invalid_argument, "physical_block_size: not a multiple of block_size");
@@ -63,6 +66,8 @@ Task<Result<Json>> create(Registry& devices, MallocCreate params, bool is_concur
                                                               .uuid = params.uuid.value_or(Uuid()),
                                                               .physical_block_bytes = params.physical_block_size,
                                                               .optimal_boundary_blocks = params.optimal_io_boundary,
+                                                              .metadata = *format,
+                                                              .metadata_in_data = params.md_interleave,
                                                               .is_concurrent = is_concurrent});
     if (!made) co_return std::unexpected(made.error());
     co_return Json((*made)->name());

@@ -19,6 +19,7 @@ struct NullOptions {
     uint32_t physical_block_bytes = 0;
     uint32_t optimal_write_blocks = 0;  // both told to hosts, 0: nothing to tell
     uint32_t unmap_blocks = 0;
+    ProtectionFormat metadata;        // what accompanies each block; told to lie behind it
 };
 
 class NullDevice final : public Device {
@@ -27,8 +28,6 @@ public:
 
     [[nodiscard]] std::string_view product_name() const override { return "Null disk"; }
     [[nodiscard]] bool supports(Op op) const override;
-    [[nodiscard]] bool consumes_data_inline() const override { return true; }
-    [[nodiscard]] bool lends(uint64_t blocks) const override { return blocks <= zeroes_bytes / block_bytes(); }
     void write_config(Json& entries) const override;
 
     // App thread; call Registry::notify_resized after it. It only grows: what lends must have what was in range when
@@ -36,6 +35,10 @@ public:
     Result<void> resize(uint64_t block_count);
 
 protected:
+    [[nodiscard]] bool can_consume_data_inline() const override { return metadata().metadata_bytes == 0; }
+    [[nodiscard]] bool can_lend(uint64_t blocks) const override {
+        return metadata().metadata_bytes == 0 && blocks <= zeroes_bytes / block_bytes();
+    }
     Result<std::unique_ptr<IoChannel>> make_channel() override;
 
 private:

@@ -37,10 +37,11 @@ struct NullCreate {
             rpc::required("num_blocks", &NullCreate::num_blocks, "How many blocks; up to 2^63 bytes"),
             rpc::optional("uuid", &NullCreate::uuid, "Default: made from the machine's id and the name"),
             rpc::optional("physical_block_size", &NullCreate::physical_block_size, "Bytes; told to hosts"),
-            rpc::optional("md_size", &NullCreate::md_size, "Metadata is not supported: 0"),
-            rpc::optional("dif_type", &NullCreate::dif_type, "Protection information is not supported: 0"),
-            rpc::optional("dif_pi_format", &NullCreate::dif_pi_format, "Without meaning"),
-            rpc::optional("dif_is_head_of_md", &NullCreate::dif_is_head_of_md, "Without meaning"),
+            rpc::optional("md_size", &NullCreate::md_size, "Bytes of metadata behind each block; at most 64"),
+            rpc::optional("dif_type", &NullCreate::dif_type, "Type of protection information, 1 to 3; 0: none"),
+            rpc::optional("dif_pi_format", &NullCreate::dif_pi_format, "Guard of 16 (0), 32 (1) or 64 bits (2)"),
+            rpc::optional("dif_is_head_of_md", &NullCreate::dif_is_head_of_md,
+                          "Protection information is the first bytes of the metadata, not the last"),
             rpc::optional("preferred_write_granularity", &NullCreate::preferred_write_granularity,
                           "Blocks; told to hosts"),
             rpc::optional("preferred_write_alignment", &NullCreate::preferred_write_alignment,
@@ -69,8 +70,6 @@ struct NullResize {
 };
 
 Result<void> check(const NullCreate& params) {
-    if (params.md_size != 0) return fail(Errc::invalid_argument, "md_size: metadata is not supported");
-    if (params.dif_type != 0) return fail(Errc::invalid_argument, "dif_type: protection information is not supported");
     if (params.block_size != 0 && params.physical_block_size % params.block_size != 0) {
         return fail(Errc::invalid_argument, "physical_block_size: not a multiple of block_size");
     }
@@ -87,6 +86,8 @@ Result<void> check(const NullCreate& params) {
 
 Task<Result<Json>> create(Registry& devices, NullCreate params) {
     WEFT_CO_TRY(check(params));
+    const auto format = format_of(params.md_size, params.dif_type, params.dif_is_head_of_md, params.dif_pi_format);
+    if (!format) co_return std::unexpected(format.error());
     const auto made = create_null_device(
         devices, {.name = params.name,
                   .block_bytes = params.block_size,
@@ -94,7 +95,8 @@ Task<Result<Json>> create(Registry& devices, NullCreate params) {
                   .uuid = params.uuid.value_or(Uuid()),
                   .physical_block_bytes = params.physical_block_size,
                   .optimal_write_blocks = std::max(params.optimal_write_size, params.preferred_write_granularity),
-                  .unmap_blocks = params.preferred_unmap_granularity});
+                  .unmap_blocks = params.preferred_unmap_granularity,
+                  .metadata = *format});
     if (!made) co_return std::unexpected(made.error());
     co_return Json((*made)->name());
 }

@@ -126,6 +126,24 @@ TEST_F(ConfinementTest, ARaceIsNotWon) {
     other.join();
 }
 
+// Also a file that is made, and the one that takes its place.
+TEST_F(ConfinementTest, FilesAreReplacedBelowTheFoldersOnly) {
+    std::filesystem::create_symlink("..", folder_ / "allowed/up");
+    std::filesystem::create_symlink(folder_ / "outside", folder_ / "allowed/link");
+    EXPECT_TRUE(files_.write_allowed(folder_ / "allowed/sub/new", "one"));
+    EXPECT_TRUE(files_.write_allowed(folder_ / "allowed/sub/new", "two"));
+    EXPECT_EQ(read(folder_ / "allowed/sub/new"), "two");
+    EXPECT_FALSE(std::filesystem::exists(std::string(folder_ / "allowed/sub/new") + ".tmp"));
+    // The link is replaced, not what it leads to.
+    EXPECT_TRUE(files_.write_allowed(folder_ / "allowed/link", "three"));
+    EXPECT_EQ(read(folder_ / "allowed/link"), "three");
+    for (const char* name : {"new", "allowed/../new", "allowed/up/new", "allowed/..", "allowed/sub/"}) {
+        EXPECT_FALSE(files_.write_allowed(folder_ / name, "no")) << name;
+    }
+    EXPECT_FALSE(std::filesystem::exists(std::string(folder_ / "new")));
+    EXPECT_EQ(files_.read_all(folder_ / "outside", 100), "secret");
+}
+
 TEST_F(ConfinementTest, WhatIsNoFileIsRefused) {
     ASSERT_EQ(mkfifo((folder_ / "allowed/pipe").c_str(), 0600), 0);
     EXPECT_NE(read(folder_ / "allowed/pipe").find("is not a file"), std::string::npos);  // and does not hang

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "base/log.h"
+#include "env/linux/avahi_directory.h"
 #include "env/linux/clock.h"
 #include "env/linux/file_ring.h"
 #include "env/linux/file_workers.h"
@@ -58,6 +59,7 @@ public:
     Result<std::unique_ptr<SharedMemory>> make_shared_memory(const std::string& name, size_t size_bytes) override {
         return make_linux_shared_memory(name, size_bytes);
     }
+    std::unique_ptr<ServiceDirectory> make_service_directory() override { return make_avahi_directory(); }
     void offload(OffloadJob job) override { offload_.run(std::move(job)); }
     void wait_for_offloaded() override { offload_.wait_until_idle(); }
 

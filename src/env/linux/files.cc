@@ -177,6 +177,37 @@ std::unexpected<Error> fail_within(const std::string& doing, const Error& error)
     return fail(error.code, doing + ": " + error.message);
 }
 
+// The file as a whole, in a folder that is opened first: whatever the names lead to by then, all happens in that one.
+Result<void> replace_within(const Confinement& confinement, const std::string& path, std::string_view contents) {
+    const std::string doing = fmt::format("writing {}", path);
+    const size_t slash = path.find_last_of('/');
+    const std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
+    if (name.empty() || name == "." || name == "..") return fail(Errc::invalid_argument, doing + ": not a file's name");
+    int refused = 0;
+    auto folder =
+        confinement.open(slash == std::string::npos ? "." : path.substr(0, slash + 1), O_RDONLY | O_DIRECTORY, refused);
+    if (!folder) return std::unexpected(std::move(folder).error());
+    if (!folder->is_open()) return fail_errno(refused, doing);
+    // One fixed name: what a crash leaves behind is overwritten the next time.
+    const std::string temporary = name + ".tmp";
+    constexpr int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW;
+    Descriptor file(::openat(folder->get(), temporary.c_str(), flags, 0600));
+    if (!file.is_open()) return fail_errno(errno, doing);
+    if (const auto written = write_whole(file.get(), contents); !written) {
+        ::unlinkat(folder->get(), temporary.c_str(), 0);
+        return fail_within(doing, written.error());
+    }
+    file = Descriptor();
+    if (::renameat(folder->get(), temporary.c_str(), folder->get(), name.c_str()) != 0) {
+        const int number = errno;
+        ::unlinkat(folder->get(), temporary.c_str(), 0);
+        return fail_errno(number, doing);
+    }
+    // A name lasts only once its folder is on the medium.
+    if (fsync(folder->get()) != 0) return fail_errno(errno, fmt::format("syncing the folder of {}", path));
+    return {};
+}
+
 }  // namespace
 
 // A process that was killed keeps its files, and the locks on them, until the kernel has ended its io_uring, which it
@@ -287,23 +318,44 @@ Result<std::string> LinuxFiles::read_secret(const std::string& path, size_t size
     return read_whole(file.get(), path, size_max);
 }
 
+Result<size_t> LinuxFiles::read_key(const std::string& path, MutableBytes into) {
+    int refused = 0;
+    const auto file = open_existing(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, Reach::allowed, refused);
+    if (!file) return std::unexpected(file.error());
+    if (!file->is_open()) return fail_errno(refused, fmt::format("opening {}", path));
+    struct stat status{};
+    if (fstat(file->get(), &status) != 0) return fail_errno(errno, fmt::format("looking at {}", path));
+    if (!S_ISREG(status.st_mode)) return fail(Errc::invalid_argument, fmt::format("{} is not a file", path));
+    if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+        return fail(Errc::permission_denied,
+                    fmt::format("{} holds a key, and its mode {:04o} gives it to others: chmod 600 it", path,
+                                status.st_mode & 07777U));
+    }
+    if (status.st_uid != geteuid() && status.st_uid != 0) {
+        return fail(
+            Errc::permission_denied,
+            fmt::format("{} holds a key, and belongs to user {}, who could change it: chown it to {} or to root", path,
+                        status.st_uid, geteuid()));
+    }
+    size_t size = 0;
+    for (;;) {
+        const ssize_t count = ::read(file->get(), into.data() + size, into.size() - size);
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) return fail_errno(errno, fmt::format("reading {}", path));
+        size += static_cast<size_t>(count);
+        if (count == 0) return size;
+        if (size < into.size()) continue;
+        return fail(Errc::out_of_range, fmt::format("{} is too large for a key: {} bytes or more", path, into.size()));
+    }
+}
+
 Result<void> LinuxFiles::write_atomically(const std::string& path, std::string_view contents) {
-    const std::string doing = fmt::format("writing {}", path);
-    // One fixed name: what a crash leaves behind is overwritten the next time.
-    const std::string temporary = path + ".tmp";
-    Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
-    if (!file.is_open()) return fail_errno(errno, doing);
-    if (const auto written = write_whole(file.get(), contents); !written) {
-        ::unlink(temporary.c_str());
-        return fail_within(doing, written.error());
-    }
-    file = Descriptor();
-    if (::rename(temporary.c_str(), path.c_str()) != 0) {
-        const int number = errno;
-        ::unlink(temporary.c_str());
-        return fail_errno(number, doing);
-    }
-    return sync_folder_of(path);
+    static const Confinement none;
+    return replace_within(none, path, contents);
+}
+
+Result<void> LinuxFiles::write_allowed(const std::string& path, std::string_view contents) {
+    return replace_within(allowed_, path, contents);
 }
 
 Result<void> LinuxFiles::remove(const std::string& path) {

@@ -13,7 +13,9 @@ public:
     Result<std::string> read_all(const std::string& path, size_t size_max) override;
     Result<std::string> read_allowed(const std::string& path, size_t size_max) override;
     Result<std::string> read_secret(const std::string& path, size_t size_max) override;
+    Result<size_t> read_key(const std::string& path, MutableBytes into) override;
     Result<void> write_atomically(const std::string& path, std::string_view contents) override;
+    Result<void> write_allowed(const std::string& path, std::string_view contents) override;
     Result<void> remove(const std::string& path) override;
     Result<void> rename(const std::string& from, const std::string& to) override;
     Result<void> make_folder(const std::string& path) override;

@@ -47,6 +47,22 @@ private:
     const MutableBytes bytes_;
 };
 
+// The machine's daemon, which can be told to forget (by a test, in Machine::services) or not be there.
+class SimServiceDirectory final : public env::ServiceDirectory {
+public:
+    explicit SimServiceDirectory(Machine& machine) : machine_(machine) {}
+    ~SimServiceDirectory() override { machine_.services.clear(); }
+    Result<void> announce(const std::vector<env::ServiceRecord>& services) override {
+        if (!machine_.has_service_daemon) return fail(Errc::not_supported, "mDNS: no daemon runs on this machine");
+        machine_.services = services;
+        return {};
+    }
+    bool is_announced() override { return machine_.has_service_daemon && !machine_.services.empty(); }
+
+private:
+    Machine& machine_;
+};
+
 class SimEnvironment final : public env::Environment {
 public:
     SimEnvironment(Core& core, const Options& options, Machine& machine, Wire& wire)
@@ -70,6 +86,9 @@ public:
         return std::make_unique<SimSharedMemory>(env::shared_memory_path(name), size_bytes);
     }
 
+    std::unique_ptr<env::ServiceDirectory> make_service_directory() override {
+        return std::make_unique<SimServiceDirectory>(machine_);
+    }
     void offload(env::OffloadJob job) override {
         job.work();
         job.done();

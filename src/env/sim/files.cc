@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/crc32c.h"
 
 namespace weft::sim {
@@ -78,6 +80,13 @@ Result<std::string> SimFiles::read_all(const std::string& path, size_t size_max)
 
 Result<std::string> SimFiles::read_secret(const std::string& path, size_t size_max) { return read_all(path, size_max); }
 
+Result<size_t> SimFiles::read_key(const std::string& path, MutableBytes into) {
+    const auto text = read_all(path, into.size());
+    if (!text) return std::unexpected(text.error());
+    std::ranges::copy(bytes_of(std::string_view(*text)), into.begin());
+    return text->size();
+}
+
 Result<std::string> SimFiles::read_allowed(const std::string& path, size_t size_max) {
     return read_all(path, size_max);
 }
@@ -95,6 +104,10 @@ Result<void> SimFiles::write_atomically(const std::string& path, std::string_vie
     node.contents.sync_range(0, contents.size());
     core.note("file_replaced", node.id, contents.size(), crc32c(bytes_of(contents)));
     return {};
+}
+
+Result<void> SimFiles::write_allowed(const std::string& path, std::string_view contents) {
+    return write_atomically(path, contents);
 }
 
 Result<void> SimFiles::remove(const std::string& path) {

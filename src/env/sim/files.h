@@ -44,9 +44,11 @@ public:
     Result<std::string> read_allowed(const std::string& path, size_t size_max) override;
     // There is one user.
     Result<std::string> read_secret(const std::string& path, size_t size_max) override;
+    Result<size_t> read_key(const std::string& path, MutableBytes into) override;
     // All of it or nothing, and durable, as rename() and fsync() make it. write_error, sync_error and
     // capacity_bytes of the path count.
     Result<void> write_atomically(const std::string& path, std::string_view contents) override;
+    Result<void> write_allowed(const std::string& path, std::string_view contents) override;
     Result<void> remove(const std::string& path) override;
     Result<void> rename(const std::string& from, const std::string& to) override;
     // Folders are part of names here, and always there.

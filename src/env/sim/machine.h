@@ -6,8 +6,10 @@
 #include <limits>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "env/address.h"
+#include "env/service_directory.h"
 #include "env/sim/core.h"
 #include "env/sim/disk.h"
 
@@ -29,6 +31,8 @@ struct Machine {
     Disk disk;
     std::map<uint64_t, SimFileQueue*> file_queues;  // of this boot, by the order they were made
     uint64_t file_queues_made = 0;
+    bool has_service_daemon = true;
+    std::vector<env::ServiceRecord> services;  // announced now
 
     [[nodiscard]] bool is_own(const env::Address& address) const;
     [[nodiscard]] bool has_descriptor() const { return descriptors_open < descriptors_max; }

@@ -102,6 +102,13 @@ public:
     // Sockets and files that the machine has open.
     [[nodiscard]] uint32_t descriptors_open(std::string_view host) { return machine(host).descriptors_open; }
 
+    // What its service directory announces, and whether the daemon behind that is there.
+    [[nodiscard]] const std::vector<env::ServiceRecord>& services(std::string_view host) {
+        return machine(host).services;
+    }
+    void forget_services(std::string_view host) { machine(host).services.clear(); }
+    void set_service_daemon(std::string_view host, bool is_there) { machine(host).has_service_daemon = is_there; }
+
     // A running hash of all events; what was noted, as text, when record_trace() is on.
     [[nodiscard]] uint64_t trace_hash() const { return core_.trace_hash(); }
     void note(const NoteName& what, uint64_t first = 0, uint64_t second = 0, uint64_t third = 0) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "net/connect.h"
+#include "net/tls_connect.h"
 #include "reactor/reactor.h"
 
 namespace weft::nvme_host::tcp {
@@ -13,6 +14,10 @@ Task<Result<std::unique_ptr<Connection>>> Connection::open(ConnectionGroup& grou
     WEFT_ASSERT(group.thread().is_current());
     auto stream = co_await net::connect(options.address, options.socket, options.connect_timeout);
     if (!stream) co_return std::unexpected(std::move(stream).error());
+    if (options.tls_key) {
+        stream = co_await net::secure(std::move(*stream), *options.tls_key, options.connect_timeout);
+        if (!stream) co_return std::unexpected(std::move(stream).error());
+    }
     std::unique_ptr<Connection> connection(new Connection(group, std::move(options), std::move(*stream)));
 
     constexpr env::WatchOptions watch{.events = env::Events::readable | env::Events::writable, .edge = true};

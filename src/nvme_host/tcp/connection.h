@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "env/network.h"
+#include "net/tls_psk.h"
 #include "nvme_host/qpair.h"
 #include "nvme_host/tcp/connection_group.h"
 #include "nvme_host/tcp/queue_protocol.h"
@@ -20,6 +21,7 @@ namespace weft::nvme_host::tcp {
 struct ConnectionOptions {
     env::Address address;
     env::SocketOptions socket;
+    std::optional<net::PskKey> tls_key;  // with it: through TLS
     ProtocolOptions protocol;
     env::TimeNs connect_timeout = 10 * env::ns_per_s;  // to TCP's answer, and to ICReq's
     // A command that is not answered for so long ends the connection (those in the background excepted); 0: never.

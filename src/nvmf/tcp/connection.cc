@@ -9,7 +9,8 @@
 #include "bdev/device.h"
 #include "nvmf/connect.h"
 #include "nvmf/execute.h"
-#include "nvmf/io_commands.h"
+#include "nvmf/io/fused.h"
+#include "nvmf/io/io_commands.h"
 #include "nvmf/log_flags.h"
 #include "nvmf/tcp/group.h"
 #include "nvmf/tcp/transport.h"
@@ -22,13 +23,19 @@ namespace {
 // How long a terminated connection waits for the host to close its end.
 constexpr env::TimeNs linger_ns = 1 * env::ns_per_s;
 
+// For data that was asked for, or for the command that belongs to it.
+bool waits_for_host(const TcpRequest& request) {
+    return (request.state() == RequestState::receiving && request.r2t_sent) ||
+           (request.state() == RequestState::waiting_for_partner && request.partner == nullptr);
+}
+
 void on_timer(void* context) { static_cast<Connection*>(context)->on_late(); }
 
 }  // namespace
 
 Connection::Connection(TcpGroup& group, uint64_t uid, std::unique_ptr<env::Stream> stream, TransportId listener,
                        ConnectionLimits::Place place, env::MemoryShare memory)
-    : Qpair(group.poll_group(), uid),
+    : Qpair(group.poll_group(), group.transport().options(), uid),
       group_(group),
       stream_(std::move(stream)),
       listener_(std::move(listener)),
@@ -62,7 +69,6 @@ Result<void> Connection::start() {
 }
 
 BufferCache& Connection::buffers() { return group_.buffers(); }
-const TransportOptions& Connection::options() const { return group_.transport().options(); }
 TransportId Connection::local_id() const { return stream_ ? transport_id_of(stream_->local_address()) : TransportId{}; }
 TransportId Connection::peer_id() const { return stream_ ? transport_id_of(stream_->peer_address()) : TransportId{}; }
 
@@ -70,12 +76,13 @@ void Connection::connected() {
     timer_.stop();
     group_.forget_connecting(*this);
     is_connecting = false;
-    state = State::enabled;
+    state = auth != nullptr ? State::authenticating : State::enabled;
     if (trace::is_on(trace::Point::tcp_qp_state_change)) [[unlikely]]
         trace_here(trace::Point::tcp_qp_state_change, uid(), {.c = qid, .d = static_cast<uint16_t>(state)});
     nvme::wire::Negotiated negotiated = receiver_.negotiated();
-    negotiated.capsule_data_max =
-        is_admin() ? std::max(options().in_capsule_data_size, admin_in_capsule_max) : options().in_capsule_data_size;
+    negotiated.capsule_data_max = is_admin() || auth != nullptr
+                                      ? std::max(options().in_capsule_data_size, admin_in_capsule_max)
+                                      : options().in_capsule_data_size;
     receiver_.set_negotiated(negotiated);
 }
 
@@ -103,7 +110,7 @@ bool Connection::is_under_way() const {
     if (phase_ != Phase::running) return false;  // a timer of its own
     if (is_blocked_ || (!receiver_.is_between_pdus() && !is_stalled())) return true;
     for (const Request* at = outstanding.front(); at != nullptr; at = decltype(outstanding)::next(*at)) {
-        if (at->state() == RequestState::receiving && static_cast<const TcpRequest&>(*at).r2t_sent) return true;
+        if (waits_for_host(static_cast<const TcpRequest&>(*at))) return true;
     }
     return false;
 }
@@ -114,7 +121,7 @@ const char* Connection::look_at_progress() {
     bool waits_for_long = false;
     for (Request* at = outstanding.front(); at != nullptr; at = decltype(outstanding)::next(*at)) {
         auto& request = static_cast<TcpRequest&>(*at);
-        if (request.state() != RequestState::receiving || !request.r2t_sent) continue;
+        if (!waits_for_host(request)) continue;
         waits_for_data = true;
         waits_for_long = waits_for_long || ++request.looks > looks_max * patience_with_data;
     }
@@ -189,6 +196,8 @@ void Connection::release(TcpRequest& request) {
     end_lending(request);
     release_namespace(request);
     admin_command_over(request);
+    if (is_fused(request)) [[unlikely]]
+        forget_fused(request);
     if (request.buffer_count > 0) {
         if (mutant::on(mutant::buffer_leaked) && request.is_aborted) request.buffer_count = 0;
         if (mutant::on(mutant::buffer_given_twice) && group_.slots().in_use() > 8) {

@@ -45,7 +45,6 @@ public:
     void connected() override;
     void withdraw(NamespaceView& ns) override;
     [[nodiscard]] BufferCache& buffers() override;
-    [[nodiscard]] const TransportOptions& options() const override;
     [[nodiscard]] TransportId listen_id() const override { return listener_; }
     [[nodiscard]] TransportId local_id() const override;
     [[nodiscard]] TransportId peer_id() const override;

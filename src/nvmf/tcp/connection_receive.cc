@@ -6,11 +6,12 @@
 #include "base/probe.h"
 #include "bdev/device.h"
 #include "nvmf/connect.h"
-#include "nvmf/controller.h"
+#include "nvmf/controller/controller.h"
 #include "nvmf/execute.h"
-#include "nvmf/io_commands.h"
+#include "nvmf/io/fused.h"
+#include "nvmf/io/io_commands.h"
+#include "nvmf/io/streamed_write.h"
 #include "nvmf/log_flags.h"
-#include "nvmf/streamed_write.h"
 #include "nvmf/tcp/connection.h"
 #include "nvmf/tcp/group.h"
 #include "reactor/trace_here.h"
@@ -105,6 +106,7 @@ uint32_t Connection::unstall() {
 // Nothing moves `request` on but the host, or an event that may never be.
 bool Connection::awaits_host(const Request& request) const {
     if (request.state() == RequestState::receiving) return true;
+    if (request.state() == RequestState::waiting_for_partner && request.partner == nullptr) return true;
     return is_admin() && !request.command.is_fabrics() && request.state() == RequestState::executing &&
            request.command.admin_opcode() == nvme::AdminOpcode::async_event_request;
 }
@@ -151,6 +153,10 @@ void Connection::begin_command(Bytes rest) {
     rx_request_ = request;
     const uint32_t payload_bytes = receiver_.payload_size();
     request->refusal = conflicts ? status::cid_conflict : plan(*request, payload_bytes);
+    if (is_fused(*request) || awaits_fused) [[unlikely]] {
+        request->refusal = arrive_fused(*request, request->refusal);
+        if (request->refusal.is_success() && is_fused(*request)) group_.watch_progress();
+    }
     if (request->refusal.is_success() && payload_bytes > 0) place_in_capsule_data(*request, payload_bytes, rest);
 }
 
@@ -177,7 +183,9 @@ bool Connection::gives_up_event_request(uint16_t cid) {
 // Checks what NVMe/TCP says of the command's SGL (1.0, 3.3.2), then what the command itself needs.
 Status Connection::plan(TcpRequest& request, uint32_t payload_bytes) {
     const nvme::Command& command = request.command;
-    if (state != State::enabled && !is_connect(command)) return status::command_sequence_error;
+    if (state != State::enabled) [[unlikely]] {
+        if (const Status early = check_early(command); !early.is_success()) return early;
+    }
     if (command.psdt() != nvme::DataPointerKind::sgl_mptr_contiguous) return status::invalid_field.with_dnr();
 
     const nvme::SglDescriptor& sgl = command.dptr;
@@ -253,7 +261,7 @@ bool Connection::get_buffers(TcpRequest& request, uint32_t bytes, BufferClaim cl
 void Connection::resume(Request& waiting) {
     auto& request = static_cast<TcpRequest&>(waiting);
     if (request.state() != RequestState::waiting_for_buffer) return execute(request);
-    if (request.direction == TransferDirection::controller_to_host) return execute(request);
+    if (request.direction != TransferDirection::host_to_controller) return execute(request);
     if (&request != rx_request_ || !is_stalled()) return receive_into_buffers(request);
     request.use_buffers(buffers().pool().buffer_bytes());
     request.move(RequestEvent::receive);
@@ -444,6 +452,8 @@ void Connection::execute(TcpRequest& request) {
 }
 
 void Connection::refuse(TcpRequest& request, Status refusal) {
+    if (is_fused(request)) [[unlikely]]
+        leave_fused(request);
     request.set_status(refusal);
     send(request);
 }

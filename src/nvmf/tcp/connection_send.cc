@@ -6,7 +6,7 @@
 #include "base/probe.h"
 #include "bdev/device.h"
 #include "bdev/io_trace.h"
-#include "nvmf/io_commands.h"
+#include "nvmf/io/io_commands.h"
 #include "nvmf/tcp/connection.h"
 #include "nvmf/tcp/group.h"
 #include "reactor/trace_here.h"
@@ -85,6 +85,11 @@ bool Connection::prepare_send(TcpRequest& request) {
         return true;
     }
     if (request.source == DataSource::lent && !borrow(request)) return false;
+    if (request.data_bytes == 0) [[unlikely]] {
+        request.head_bytes =
+            static_cast<uint8_t>(nvme::wire::encode_capsule_resp(request.head, request.completion, framing_));
+        return true;
+    }
     request.payload_bytes = request.data_bytes;
     // SUCCESS stands for a capsule that says nothing else (NVMe/TCP 1.0, 3.3.2.1): no CDW0, no SQHD.
     const bool is_success = options().c2h_success && request.completion.value64() == 0 &&
@@ -141,12 +146,18 @@ bool Connection::borrow(TcpRequest& request) {
     request.io.lba = lba;
     request.io.blocks = blocks;
     request.io.data = request.data();
+    request.io.must_not_wait = true;
     const bdev::Progress progress = channel.submit(request.io);
+    request.io.must_not_wait = false;
     WEFT_ASSERT(progress != bdev::Progress::pending);  // what lends, reads on the spot
     if (progress == bdev::Progress::retry) return false;
-    WEFT_ASSERT(request.io.status == bdev::Status::success);
     release_namespace(request);
     request.source = DataSource::control;
+    // What lends reads well, but for blocks that were made uncorrectable meanwhile.
+    if (request.io.status != bdev::Status::success) [[unlikely]] {
+        request.set_status(to_nvme(request.io.status));
+        request.data_bytes = 0;
+    }
     return true;
 }
 

@@ -39,8 +39,9 @@ MutableBytes TcpGroup::receive_buffer() const {
     return {receive_.data(), bytes};
 }
 
-void TcpGroup::adopt(std::unique_ptr<env::Stream> stream, const TransportId& listener, uint64_t uid,
-                     ConnectionLimits::Place place) {
+void TcpGroup::adopt(NewConnection accepted, uint64_t uid) {
+    ConnectionLimits::Place& place = accepted.place;
+    const std::unique_ptr<env::Stream>& stream = accepted.stream;
     using Standing = ConnectionLimits::Standing;
     const Standing standing = place.standing();
     // Who has not proved who it is must not keep those out who can.
@@ -58,8 +59,9 @@ void TcpGroup::adopt(std::unique_ptr<env::Stream> stream, const TransportId& lis
         WEFT_WARNLOG("connection from {} refused: {}", env::to_string(stream->peer_address()), memory.error().message);
         return;
     }
-    auto connection =
-        std::make_unique<Connection>(*this, uid, std::move(stream), listener, std::move(place), std::move(*memory));
+    auto connection = std::make_unique<Connection>(*this, uid, std::move(accepted.stream), accepted.listener,
+                                                   std::move(place), std::move(*memory));
+    connection->secure = std::move(accepted.secure);
     if (auto started = connection->start(); !started) {
         WEFT_ERRLOG("connection refused: {}", started.error().message);
         return;

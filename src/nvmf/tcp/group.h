@@ -13,6 +13,7 @@
 #include "memory/buffer_pool.h"
 #include "nvmf/poll_group.h"
 #include "nvmf/tcp/connection.h"
+#include "nvmf/tcp/new_connection.h"
 #include "nvmf/tcp/slots.h"
 #include "reactor/timer.h"
 
@@ -27,8 +28,7 @@ public:
     ~TcpGroup() override;
 
     // Takes over an accepted connection, or refuses it when there are too many. On the group's thread.
-    void adopt(std::unique_ptr<env::Stream> stream, const TransportId& listener, uint64_t uid,
-               ConnectionLimits::Place place);
+    void adopt(NewConnection accepted, uint64_t uid);
 
     [[nodiscard]] Transport& transport() const override;
     uint32_t poll() override;

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "net/acceptor.h"
+#include "nvmf/log_flags.h"
 #include "nvmf/target.h"
 #include "nvmf/tcp/group.h"
 #include "reactor/reactor.h"
@@ -24,6 +25,7 @@ class TcpTransport::Port {
 public:
     explicit Port(std::unique_ptr<net::Acceptor> acceptor) : acceptor_(std::move(acceptor)) {}
     uint32_t users = 1;
+    bool is_secure = false;
 
 private:
     std::unique_ptr<net::Acceptor> acceptor_;
@@ -61,20 +63,40 @@ Result<std::unique_ptr<TransportGroup>> TcpTransport::make_group(PollGroup& grou
     return std::unique_ptr<TransportGroup>(std::move(*made));
 }
 
-Result<void> TcpTransport::listen(const TransportId& address) {
+Result<void> TcpTransport::listen(const TransportId& address, bool is_secure) {
     const auto found = ports_.find(address);
     if (found != ports_.end()) {
+        if (found->second->is_secure != is_secure) {
+            return fail(Errc::busy, fmt::format("{}:{} is listened on {} TLS already: take another port",
+                                                address.traddr, address.trsvcid, is_secure ? "without" : "with"));
+        }
         ++found->second->users;
         return {};
     }
     const auto socket_address = address_of(address);
     if (!socket_address) return std::unexpected(socket_address.error());
+    if (is_secure && secure_ == nullptr) {
+        auto made = SecureAccept::create(target_, options(),
+                                         [this](NewConnection connection) { hand_over(std::move(connection)); });
+        if (!made) return std::unexpected(std::move(made).error());
+        secure_ = std::move(*made);
+    }
     auto acceptor = net::Acceptor::listen(
         target_.thread(), *socket_address, {.backlog = static_cast<int>(options().acceptor_backlog)},
-        [this, address](std::unique_ptr<env::Stream> stream) { hand_over(std::move(stream), address); });
+        [this, address, is_secure](std::unique_ptr<env::Stream> stream) {
+            if (!admits(*stream)) return;  // first of all: who may not come costs nothing but this
+            auto place = limits_.enter(stream->peer_address().host);
+            NewConnection connection{std::move(stream), address, std::move(place), nullptr};
+            if (is_secure) {
+                secure_->begin(std::move(connection));
+            } else {
+                hand_over(std::move(connection));
+            }
+        });
     if (!acceptor) return std::unexpected(std::move(acceptor).error());
     WEFT_NOTICELOG("*** NVMe/TCP Target Listening on {} port {} ***", address.traddr, address.trsvcid);
-    ports_.emplace(address, std::make_unique<Port>(std::move(*acceptor)));
+    const auto port = ports_.emplace(address, std::make_unique<Port>(std::move(*acceptor))).first;
+    port->second->is_secure = is_secure;
     return {};
 }
 
@@ -84,18 +106,30 @@ void TcpTransport::stop_listening(const TransportId& address) {
     if (--found->second->users == 0) ports_.erase(found);
 }
 
-void TcpTransport::hand_over(std::unique_ptr<env::Stream> stream, const TransportId& listener) {
-    auto place = limits_.enter(stream->peer_address().host);
-    spawn([](TcpTransport& self, std::unique_ptr<env::Stream> accepted, TransportId from,
-             ConnectionLimits::Place taken) -> Task<void> {
+Task<void> TcpTransport::close() {
+    if (secure_ != nullptr) co_await secure_->close();
+}
+
+bool TcpTransport::admits(const env::Stream& stream) {
+    if (networks.admits(stream.peer_address())) return true;
+    ++refused_by_network;
+    WEFT_INFOLOG(log_nvmf_tcp, "connection from {} refused: it is of none of the networks that may come",
+                 env::to_string(stream.peer_address()));
+    return false;
+}
+
+void TcpTransport::hand_over(NewConnection connection) {
+    // The list may be another one than when its handshake began.
+    if (!admits(*connection.stream)) return;
+    spawn([](TcpTransport& self, NewConnection accepted) -> Task<void> {
         PollGroup& group = self.target_.next_group();
         const uint64_t uid = self.target_.next_uid();
         co_await resume_on(group.thread());
         // A target that stops has no groups any more.
         if (TransportGroup* mine = group.transport_group(self)) {
-            static_cast<TcpGroup*>(mine)->adopt(std::move(accepted), from, uid, std::move(taken));
+            static_cast<TcpGroup*>(mine)->adopt(std::move(accepted), uid);
         }
-    }(*this, std::move(stream), listener, std::move(place)));
+    }(*this, std::move(connection)));
 }
 
 }  // namespace weft::nvmf::tcp

@@ -9,6 +9,7 @@
 
 #include "memory/buffer_pool.h"
 #include "nvmf/tcp/limits.h"
+#include "nvmf/tcp/secure_accept.h"
 #include "nvmf/transport.h"
 
 namespace weft::nvmf {
@@ -25,8 +26,9 @@ public:
 
     [[nodiscard]] std::string_view name() const override { return "TCP"; }
     Result<std::unique_ptr<TransportGroup>> make_group(PollGroup& group) override;
-    Result<void> listen(const TransportId& address) override;
+    Result<void> listen(const TransportId& address, bool is_secure) override;
     void stop_listening(const TransportId& address) override;
+    Task<void> close() override;
     void set_group_count(uint32_t count) override { group_count_ = count; }
     // Connections without a finished Connect that a poll group holds.
     [[nodiscard]] size_t connecting_max() const { return std::max(options().max_connecting / group_count_, 1U); }
@@ -38,12 +40,15 @@ private:
     class Port;
     TcpTransport(Target& target, TransportOptions options, std::unique_ptr<BufferPool> pool, uint32_t connections_max,
                  uint64_t seed);
-    void hand_over(std::unique_ptr<env::Stream> stream, const TransportId& listener);
+    // Whether its peer may come; counts those that may not.
+    [[nodiscard]] bool admits(const env::Stream& stream);
+    void hand_over(NewConnection connection);
 
     Target& target_;
     std::unique_ptr<BufferPool> pool_;
     uint32_t group_count_ = 1;
     ConnectionLimits limits_;
+    std::unique_ptr<SecureAccept> secure_;  // from the first listener with TLS on
     std::map<TransportId, std::unique_ptr<Port>> ports_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "bdev/gate/device_gate.h"
 #include "bdev_modules/file/file_device.h"
 #include "bdev_modules/malloc/malloc_device.h"
 #include "bdev_modules/null/null_device.h"
@@ -32,6 +33,8 @@ Task<void> create_ram_disk(Storm& storm, size_t device, uint32_t block_bytes, ui
     options.block_count = sectors * sector_bytes / block_bytes;
     options.is_concurrent = storm.plan.reactors > 1;
     options.pretouch = false;
+    // Every other one has its I/O cut.
+    options.optimal_boundary_blocks = device % 2 == 0 ? 0 : 6;
     worked(co_await bdev::create_malloc_device(storm.rig.bdevs(), std::move(options)), "creating a RAM disk");
 }
 
@@ -123,15 +126,43 @@ Task<void> Administrator::change() {
     while (!storm_.is_healing) {
         co_await sleep_for(pace.rest(prng_.between(200, 5000) * env::ns_per_us));
         nvmf::Subsystem* subsystem = storm_.rig.target().find_subsystem(Storm::subsystem_nqn);
-        switch (prng_.below(8)) {
+        switch (prng_.below(11)) {
             case 0:
             case 1: co_await change_subsystem(); break;
             case 2: co_await change_host(*subsystem); break;
             case 3: co_await change_listener(*subsystem); break;
+            case 4:
+            case 5:
+            case 6: co_await change_device(); break;
             default: co_await change_namespace(*subsystem); break;
         }
     }
     --runs_;
+}
+
+// Limits come and go, and ranges are held for a while: requests wait, and nothing else is to be seen of it.
+Task<void> Administrator::change_device() {
+    bdev::Device* device = storm_.rig.bdevs().find(device_name(prng_.below(storm_.plan.devices.size())));
+    if (!expect(device != nullptr, "a device is missing")) co_return;
+    bdev::DeviceGate& gate = device->gate();
+    if (prng_.coin()) {
+        co_await gate.set_rate_limits({.operations = prng_.coin() ? 1000 * prng_.between(1, 40) : 0,
+                                       .bytes = prng_.coin() ? prng_.between(1, 64) << 20 : 0,
+                                       .read_bytes = prng_.coin() ? prng_.between(1, 64) << 20 : 0,
+                                       .written_bytes = prng_.coin() ? prng_.between(1, 64) << 20 : 0});
+        co_await sleep_for(prng_.between(1, 20'000) * env::ns_per_us);
+        co_await gate.set_rate_limits({});
+        storm_.reached("a device had limits under load");
+        co_return;
+    }
+    const uint64_t first = prng_.below(device->block_count());
+    const bool is_everything = prng_.coin();
+    const uint64_t hold = co_await gate.quiesce(
+        is_everything ? bdev::HeldRange() : bdev::HeldRange{first, 1 + prng_.below(device->block_count() - first)},
+        prng_.coin() ? bdev::HeldOps::all : bdev::HeldOps::writes);
+    co_await sleep_for(prng_.between(1, 3000) * env::ns_per_us);
+    co_await gate.release(hold);
+    storm_.reached("a device was quiesced under load");
 }
 
 // Away and back, under load.

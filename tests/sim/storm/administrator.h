@@ -26,6 +26,7 @@ public:
 private:
     Task<void> change();
     Task<void> move_groups();
+    Task<void> change_device();
     Task<void> change_namespace(nvmf::Subsystem& subsystem);
     Task<void> change_host(nvmf::Subsystem& subsystem);
     Task<void> change_listener(nvmf::Subsystem& subsystem);

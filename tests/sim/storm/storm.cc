@@ -12,6 +12,7 @@
 #include "sim/storm/administrator.h"
 #include "sim/storm/intruder.h"
 #include "sim/storm/load_host.h"
+#include "sim/storm/reservations.h"
 
 namespace weft::sim {
 
@@ -28,6 +29,9 @@ std::vector<std::string> marks;
 test::RigOptions rig_options(const Plan& plan) {
     return {.data_reactors = plan.reactors, .hosts = plan.hosts.size() + plan.intruders, .world = plan.world};
 }
+
+// One seed in four: it costs some hundred commands.
+bool shares_at_end(const Storm& storm) { return mix(storm.plan.seed ^ 0x5A) % 4 == 0; }
 
 // The rig's hosts, and what disturbs them.
 class Play {
@@ -184,6 +188,12 @@ void Play::end() {
     rig.run_on_host(0, hosts_[0]->verify_all());
     if (!wait(idle_time_max, is_idle))
         return fail_simulation("the last host has left, and there is left " + leftovers());
+    if (shares_at_end(storm_)) {
+        rig.run(set_up_shared(storm_));
+        rig.run_on_host(0, play_shared(storm_));
+        if (!wait(idle_time_max, is_idle)) return fail_simulation("hosts shared, and there is left " + leftovers());
+        rig.run(take_down_shared(storm_));
+    }
     for (nvmf::PollGroup* group : rig.target().poll_groups()) {
         const CurrentThread scope(&group->thread());
         const nvmf::TransportGroup* transport = group->transport_group(*rig.target().find_transport("tcp"));

@@ -178,3 +178,39 @@ case_disconnect() {
     connect "$NQN" # and back
     device "$NQN"
 }
+
+# Two paths to one disk; the states of both change under load, which must see no error.
+case_ana() {
+    local fio round
+    t ram Disk0 64
+    t paths "$NQN"
+    t add "$NQN" 1 Disk0
+    connect "$NQN"
+    nvme connect -t tcp -a "$ADDR" -s $((TARGET_PORT + 1)) --keep-alive-tmo=30 -n "$NQN"
+    wait_for 20 find_device "$NQN" 1
+    [ "$(controllers "$NQN" | wc -l)" = 2 ]
+    nvme list-subsys "$DEV" | tee /tmp/said
+    [ "$(grep -c 'live optimized' /tmp/said)" = 2 ]
+    nvme ana-log "/dev/$(controllers "$NQN" | sed -n 1p)"
+    # --error_limit is none: the first error ends fio
+    verify "$DEV" 24M --rate=,1500k &
+    fio=$!
+    for round in 1 2 3; do
+        t path "$NQN" 0 inaccessible
+        wait_for 20 path_states inaccessible 1
+        sleep 2
+        t path "$NQN" 0 non_optimized
+        wait_for 20 path_states non-optimized 1
+        t path "$NQN" 1 inaccessible
+        wait_for 20 path_states inaccessible 1
+        sleep 2
+        t path "$NQN" 1 optimized
+        t path "$NQN" 0 optimized
+        wait_for 20 path_states optimized 2
+        step "round $round: there and back"
+    done
+    wait $fio
+}
+path_states() { # STATE NUMBER: so many paths have it
+    [ "$(cat /sys/class/nvme/nvme*/nvme*c*n*/ana_state | grep -cx "$1")" = "$2" ]
+}

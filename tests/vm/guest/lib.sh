@@ -16,6 +16,19 @@ wait_for() { # SECONDS COMMAND...: until the command succeeds
 }
 not() { ! "$@"; }
 
+# A network namespace for the target, behind a veth pair: near is ours, far the target's.
+target_in_namespace() {
+    modprobe veth
+    mkdir -p /run/netns
+    ip netns add target
+    ip link add near type veth peer name far netns target
+    ip addr add 10.9.1.1/24 dev near
+    ip link set near up
+    ip -n target addr add "$TARGET_ADDR/24" dev far
+    ip -n target link set far up
+    ip -n target link set lo up
+}
+
 # Connections ---------------------------------------------------------------
 
 # An emulated machine on a busy host may not come to its Keep Alive for some seconds; a case of its own tests that.

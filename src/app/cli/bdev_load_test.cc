@@ -1,0 +1,148 @@
+#include "app/cli/bdev_load.h"
+
+#include <gtest/gtest.h>
+
+#include "bdev/fake_device.h"
+#include "bdev/test_runtime.h"
+#include "bdev_modules/malloc/malloc_device.h"
+#include "bdev_modules/null/null_device.h"
+#include "rpc/json.h"
+
+namespace weft::cli {
+namespace {
+
+class BdevLoadTest : public testing::Test {
+protected:
+    BdevLoadTest() {
+        EXPECT_TRUE(world_.run(bdev::create_malloc_device(
+            devices_, {.name = "Malloc0", .block_bytes = 512, .block_count = 4096, .is_concurrent = true})));
+        world_.as(world_.app(), [this] {
+            EXPECT_TRUE(
+                bdev::create_null_device(devices_, {.name = "Null0", .block_bytes = 4096, .block_count = 4096}));
+            auto fake = std::make_unique<bdev::FakeDevice>("Fake0");
+            fake_ = fake.get();
+            EXPECT_TRUE(devices_.add(std::move(fake)));
+        });
+    }
+    ~BdevLoadTest() override {
+        world_.run([](bdev::Registry& devices) -> Task<bool> {
+            co_await devices.remove_all();
+            co_return true;
+        }(devices_));
+    }
+    Result<BdevSummary> run(BdevLoad load) {
+        if (load.names.empty()) load.names = {"Malloc0"};
+        load.seconds = 0.05;
+        return world_.run(run_bdev_load(world_.runtime(), devices_, std::move(load)));
+    }
+    std::string error_of(BdevLoad load) {
+        const auto summary = run(std::move(load));
+        return summary ? "" : summary.error().message;
+    }
+
+    bdev::TestRuntime world_{2};
+    bdev::Registry devices_;
+    bdev::FakeDevice* fake_ = nullptr;
+    std::unique_ptr<bdev::Descriptor> held_;
+};
+
+TEST_F(BdevLoadTest, EveryWorkloadIsDoneAndCounted) {
+    for (const std::string& workload : bdev_workloads()) {
+        const auto summary = run({.workload = workload, .depth = 8, .names = {"Malloc0", "Null0"}});
+        if (workload == "verify") continue;
+        ASSERT_TRUE(summary) << workload << ": " << summary.error().message;
+        ASSERT_EQ(summary->jobs.size(), 2);
+        for (const BdevJob& job : summary->jobs) {
+            const bool reads = workload.ends_with("read") || workload.ends_with("rw");
+            const bool writes = !workload.ends_with("read");
+            EXPECT_EQ(job.results.reads.count() > 0, reads) << workload;
+            EXPECT_EQ(job.results.writes.count() > 0, writes) << workload;
+            EXPECT_EQ(job.results.failed, 0) << job.results.first_failure;
+        }
+        EXPECT_EQ(exit_code(*summary), 0);
+        const Json json = summary_json(*summary);
+        EXPECT_EQ(json["results"][0]["status"], "finished");
+        EXPECT_EQ(json["results"][1]["job"], "Null0");
+        EXPECT_GT(json["results"][0]["iops"].get<double>(), 0);
+    }
+}
+
+TEST_F(BdevLoadTest, TheDeviceHasDoneWhatIsCounted) {
+    const auto summary = run({.workload = "randread", .depth = 4, .names = {"Null0"}});
+    ASSERT_TRUE(summary);
+    bdev::Device& device = *devices_.find("Null0");
+    world_.settle();
+    const uint64_t done = device.retired_statistics().of(bdev::Op::read).operations;
+    EXPECT_GT(summary->total().reads.count(), 0);
+    EXPECT_LE(summary->total().reads.count(), done);
+    EXPECT_GE(summary->total().reads.count() + 128, done);  // less what belongs to the turn of the end
+}
+
+TEST_F(BdevLoadTest, VerifyFindsWhatADeviceForgets) {
+    const auto kept = run({.workload = "verify", .depth = 8});
+    ASSERT_TRUE(kept);
+    EXPECT_GT(kept->total().verified_blocks, 0);
+    EXPECT_EQ(kept->total().verify_faults, 0) << kept->total().first_failure;
+    EXPECT_EQ(exit_code(*kept), 0);
+    const auto lost = run({.workload = "verify", .depth = 8, .names = {"Null0"}});
+    ASSERT_TRUE(lost);
+    EXPECT_GT(lost->total().verify_faults, 0);
+    EXPECT_TRUE(lost->is_stopped_early);
+    EXPECT_EQ(exit_code(*lost), 1);
+    EXPECT_EQ(summary_json(*lost)["results"][0]["status"], "failed");
+}
+
+TEST_F(BdevLoadTest, AJobOnEachCoreHasItsOwnShare) {
+    const auto summary = run({.workload = "verify", .depth = 8, .every_core = true});
+    ASSERT_TRUE(summary);
+    ASSERT_EQ(summary->jobs.size(), 2);
+    EXPECT_NE(summary->jobs[0].core, summary->jobs[1].core);
+    EXPECT_EQ(summary->jobs[0].range.count, summary->jobs[1].range.first);
+    EXPECT_EQ(summary->total().verify_faults, 0) << summary->total().first_failure;
+    for (const BdevJob& job : summary->jobs) EXPECT_GT(job.results.verified_blocks, 0);
+}
+
+// A channel that answers as it is told: with an error, not now, or later.
+TEST_F(BdevLoadTest, FailuresEndItUnlessItGoesOn) {
+    ChannelRef<bdev::Channel> channel =
+        world_.as(world_.data_thread(), [this] { return std::move(*fake_->channel()); });
+    auto& fake = static_cast<bdev::FakeChannel&>(*channel);
+    fake.status = bdev::Status::read_error;
+    const auto ended = run({.unit_bytes = 512, .depth = 4, .names = {"Fake0"}});
+    ASSERT_TRUE(ended);
+    EXPECT_TRUE(ended->is_stopped_early);
+    EXPECT_GE(ended->total().failed, 1);
+    EXPECT_LE(ended->total().failed, 64);
+    EXPECT_NE(ended->total().first_failure.find("Fake0: read of block"), std::string::npos);
+    const auto went_on = run({.unit_bytes = 512, .depth = 4, .names = {"Fake0"}, .goes_on_after_failure = true});
+    ASSERT_TRUE(went_on);
+    EXPECT_GT(went_on->total().failed, 64);
+    EXPECT_EQ(exit_code(*went_on), 1);
+    fake.next = bdev::Progress::retry;
+    const auto nothing = run({.unit_bytes = 512, .depth = 4, .names = {"Fake0"}});
+    ASSERT_TRUE(nothing);
+    EXPECT_EQ(nothing->total().reads.count() + nothing->total().failed, 0);
+    world_.as(world_.data_thread(), [&] { channel.reset(); });
+    world_.settle();
+}
+
+TEST_F(BdevLoadTest, WhatDoesNotFitIsRefused) {
+    EXPECT_NE(error_of({.unit_bytes = 1000}).find("whole ones"), std::string::npos);
+    EXPECT_NE(error_of({.unit_bytes = 0}).find("whole ones"), std::string::npos);
+    EXPECT_NE(error_of({.unit_bytes = uint64_t{1} << 40}).find("whole ones"), std::string::npos);
+    EXPECT_NE(error_of({.unit_bytes = uint64_t{4} << 20}).find("room for 0"), std::string::npos);
+    EXPECT_NE(error_of({.workload = "verify", .unit_bytes = 4096, .depth = 1000}).find("room for"), std::string::npos);
+    EXPECT_NE(error_of({.workload = "compare"}).find("no such workload"), std::string::npos);
+    EXPECT_NE(error_of({.names = {"None"}}).find("No such device"), std::string::npos);
+    world_.as(world_.app(), [this] {
+        auto held = devices_.open("Malloc0", {});
+        ASSERT_TRUE(held && (*held)->claim("somebody"));
+        held_ = std::move(*held);
+    });
+    EXPECT_NE(error_of({.workload = "write"}).find("somebody"), std::string::npos);
+    EXPECT_EQ(error_of({.workload = "read"}), "");
+    world_.as(world_.app(), [this] { held_.reset(); });
+}
+
+}  // namespace
+}  // namespace weft::cli

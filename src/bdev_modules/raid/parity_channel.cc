@@ -1,0 +1,289 @@
+#include "bdev_modules/raid/parity_channel.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "base/assert.h"
+#include "bdev_modules/raid/xor.h"
+
+namespace weft::bdev {
+
+namespace {
+
+constexpr size_t strip_memory_max = size_t{8} << 20;  // of one channel, unless one stripe needs more
+constexpr std::align_val_t alignment{4096};
+
+// Whether a block is in more pieces than a child has.
+bool is_in_crumbs(const Request& request, size_t block_bytes) {
+    if (request.data.size() <= Child::pieces_max) return false;
+    DataCursor cursor(request.data);
+    for (uint64_t block = 0; block < request.blocks; ++block) {
+        size_t pieces = 0;
+        for (size_t rest = block_bytes; rest > 0; ++pieces) rest -= cursor.next(rest).size();
+        if (pieces > Child::pieces_max) return true;
+    }
+    return false;
+}
+
+}  // namespace
+
+ParityChannel::ParityChannel(RaidDevice& device)
+    : RaidChannel(device), strips_max_(std::max(strip_memory_max / strip_bytes(), 2 * device.base_count())) {}
+
+ParityChannel::~ParityChannel() {
+    WEFT_ASSERT(strips_free_ == strips_made_);
+    while (free_ != nullptr) {
+        const std::unique_ptr<Strip> strip(std::exchange(free_, free_->next));
+        ::operator delete(strip->memory, alignment);
+    }
+}
+
+Progress ParityChannel::start(Request& request) {
+    if (request.op == Op::flush) return flush_all(request);
+    return request.op == Op::read ? start_read(request) : start_write(request);
+}
+
+void ParityChannel::child_ended(Child& child) {
+    if (child.parent->op != Op::read) return write_ended(child);
+    if (child.distance == 1) return source_ended(child);
+    if (child.status != Status::success && !reconstruct(child)) StackedChannel::child_ended(child);
+}
+
+void ParityChannel::release(Request& parent) {
+    give_back(static_cast<Strip*>(std::exchange(io_of(parent).strips, nullptr)));
+}
+
+// Memory --------------------------------------------------------------------------------------------------------------
+
+ParityChannel::Room ParityChannel::room_for(size_t children, size_t strips) {
+    if (children > children_max || strips > strips_max_) return Room::never;
+    if (!has_children(children)) return Room::none;
+    while (strips_free_ < strips) {
+        if (strips_made_ == strips_max_) return Room::none;
+        std::unique_ptr<Strip> more(new (std::nothrow) Strip());
+        if (!more) return Room::none;
+        more->memory = static_cast<std::byte*>(::operator new(strip_bytes(), alignment, std::nothrow));
+        if (more->memory == nullptr) return strips_made_ == strips_free_ ? Room::never : Room::none;
+        ++strips_made_;
+        give_back(more.release());
+    }
+    return Room::there;
+}
+
+Progress ParityChannel::refuse(Request& request, Room room) {
+    if (room == Room::none) return Progress::retry;
+    request.status = Status::no_memory;
+    return Progress::done;
+}
+
+ParityChannel::Strip* ParityChannel::take_strip() {
+    WEFT_ASSERT(free_ != nullptr);
+    Strip* strip = std::exchange(free_, free_->next);
+    strip->next = nullptr;
+    --strips_free_;
+    return strip;
+}
+
+void ParityChannel::give_back(Strip* chain) {
+    while (chain != nullptr) {
+        Strip* const strip = std::exchange(chain, chain->next);
+        strip->next = std::exchange(free_, strip);
+        ++strips_free_;
+    }
+}
+
+// Reads ---------------------------------------------------------------------------------------------------------------
+
+Progress ParityChannel::start_read(Request& request) {
+    size_t runs = 0;
+    size_t missing = 0;
+    const uint64_t end_lba = request.lba + request.blocks;
+    for (uint64_t lba = request.lba; lba < end_lba; ++runs) {
+        const RaidLayout::Run run = layout().locate(lba);
+        if (mode(run.base) != BaseMode::in_sync) ++missing;
+        lba += run.blocks;
+    }
+    const size_t others = bases() - 1;
+    const size_t children = children_for(request, runs) + missing * others;
+    const Room room = room_for(children, missing * others);
+    if (room != Room::there) return refuse(request, room);
+    RangeLocks::Range* range = nullptr;
+    if (missing > 0) {
+        const uint64_t strip = layout().strip_blocks();
+        const uint64_t stripe_blocks = layout().stripe_blocks();
+        range = lock(request.lba / stripe_blocks * strip, ((end_lba - 1) / stripe_blocks + 1) * strip, false);
+        if (range == nullptr) return Progress::retry;
+    }
+    begin(request);
+    make_io(request).lock = range;
+    children_promised_ = children;
+    strips_promised_ = missing * others;
+    DataCursor cursor(request.data);
+    uint64_t offset = 0;
+    for (uint64_t lba = request.lba; lba < end_lba;) {
+        const RaidLayout::Run run = layout().locate(lba);
+        const uint64_t blocks = std::min(run.blocks, end_lba - lba);
+        const uint64_t bytes = blocks * raid().block_bytes();
+        if (mode(run.base) != BaseMode::in_sync) {
+            start_group(request, run.base, run.lba, blocks, offset);
+            cursor.skip(bytes);
+        } else if (!send_run(request, run.base, run.lba, blocks, cursor, offset, false)) {
+            status_of(request) = Status::failed;
+            break;
+        }
+        lba += blocks;
+        offset += bytes;
+    }
+    children_promised_ = 0;
+    strips_promised_ = 0;
+    return end(request);
+}
+
+void ParityChannel::start_group(Request& parent, size_t missing, uint64_t base_lba, uint64_t blocks,
+                                uint64_t data_offset) {
+    Strip* first = nullptr;
+    for (size_t base = 0; base + 1 < bases(); ++base) {
+        Strip* const strip = take_strip();
+        strip->next = first;
+        first = strip;
+    }
+    const size_t bytes = blocks * raid().block_bytes();
+    first->group = {.parent = &parent, .data_offset = data_offset, .bytes = bytes, .pending = 1};
+    Strip* into = first;
+    for (size_t base = 0; base < bases(); ++base) {
+        if (base == missing) continue;
+        if (mode(base) != BaseMode::in_sync) {
+            first->group.has_failed = true;
+            continue;
+        }
+        Child& child = take_child(parent, base);
+        child.lba = on_base(base, base_lba);
+        child.blocks = blocks;
+        child.pieces[0] = {.iov_base = into->memory, .iov_len = bytes};
+        child.data = std::span<const iovec>(child.pieces).first(1);
+        child.distance = 1;
+        child.note = reinterpret_cast<uint64_t>(first);
+        into = into->next;
+        ++first->group.pending;
+        send(child);
+    }
+    source_gone(*first);
+}
+
+void ParityChannel::source_ended(Child& child) {
+    auto& first = *reinterpret_cast<Strip*>(child.note);
+    if (child.status != Status::success) first.group.has_failed = true;
+    source_gone(first);
+}
+
+void ParityChannel::source_gone(Strip& first) {
+    Group& group = first.group;
+    if (--group.pending > 0) return;
+    if (group.has_failed) {
+        Status& status = status_of(*group.parent);
+        if (status == Status::success) status = Status::read_error;
+    } else {
+        const MutableBytes made(first.memory, group.bytes);
+        for (const Strip* other = first.next; other != nullptr; other = other->next) {
+            xor_into(made, Bytes(other->memory, group.bytes));
+        }
+        DataCursor cursor(group.parent->data);
+        cursor.skip(group.data_offset);
+        for (Bytes rest = made; !rest.empty();) {
+            const MutableBytes piece = cursor.next(rest.size());
+            std::memcpy(piece.data(), rest.data(), piece.size());
+            rest = rest.subspan(piece.size());
+        }
+    }
+    give_back(&first);
+}
+
+bool ParityChannel::reconstruct(const Child& child) {
+    if (child.status == Status::aborted) return false;
+    const size_t others = bases() - 1;
+    if (room_for(children_promised_ + others, strips_promised_ + others) != Room::there) return false;
+    Request& parent = *child.parent;
+    RaidIo& io = io_of(parent);
+    const uint64_t strip = layout().strip_blocks();
+    const uint64_t stripe_blocks = layout().stripe_blocks();
+    if (io.lock == nullptr) {
+        const uint64_t last_stripe = (parent.lba + parent.blocks - 1) / stripe_blocks;
+        io.lock = lock(parent.lba / stripe_blocks * strip, (last_stripe + 1) * strip, false);
+        if (io.lock == nullptr) return false;
+    }
+    start_group(parent, child.base, child.lba - raid().data_offset(child.base), child.blocks, child.note);
+    return true;
+}
+
+// Writes --------------------------------------------------------------------------------------------------------------
+
+Progress ParityChannel::start_write(Request& request) {
+    const uint64_t stripe_blocks = layout().stripe_blocks();
+    const uint64_t strip = layout().strip_blocks();
+    const bool has_data = request.op == Op::write;
+    if (request.lba % stripe_blocks != 0 || request.blocks % stripe_blocks != 0 ||
+        (has_data && is_in_crumbs(request, raid().block_bytes()))) {
+        request.status = Status::failed;
+        return Progress::done;
+    }
+    const uint64_t first = request.lba / stripe_blocks;
+    const uint64_t stripes = request.blocks / stripe_blocks;
+    const Room room = has_data ? room_for(children_for(request, stripes * bases()), stripes) : room_for(bases(), 0);
+    if (room != Room::there) return refuse(request, room);
+    RangeLocks::Range* const range = lock(first * strip, (first + stripes) * strip, true);
+    if (range == nullptr) return Progress::retry;
+    begin(request);
+    RaidIo& io = make_io(request);
+    io.lock = range;
+    io.pending = 1;
+    if (has_data) {
+        DataCursor cursor(request.data);
+        for (uint64_t stripe = first; stripe < first + stripes; ++stripe) write_stripe(request, stripe, cursor);
+    } else {
+        write_same(request, first * strip, stripes * strip, {});  // the parity of zeroes is zero
+    }
+    all_writes_sent(request);
+    return end(request);
+}
+
+void ParityChannel::write_stripe(Request& request, uint64_t stripe, DataCursor& cursor) {
+    RaidIo& io = io_of(request);
+    const uint64_t strip = layout().strip_blocks();
+    const size_t parity = layout().parity_base(stripe);
+    const bool has_parity = mode(parity) != BaseMode::absent;
+    if (has_parity) {
+        Strip* const memory = take_strip();
+        memory->next = static_cast<Strip*>(io.strips);
+        io.strips = memory;
+        DataCursor data = cursor;
+        for (size_t chunk = 0; chunk + 1 < bases(); ++chunk) {
+            MutableBytes rest(memory->memory, strip_bytes());
+            while (!rest.empty()) {
+                const MutableBytes piece = data.next(rest.size());
+                if (chunk == 0) {
+                    std::memcpy(rest.data(), piece.data(), piece.size());
+                } else {
+                    xor_into(rest.first(piece.size()), piece);
+                }
+                rest = rest.subspan(piece.size());
+            }
+        }
+        Child& child = take_write(request, parity);
+        child.lba = on_base(parity, stripe * strip);
+        child.blocks = strip;
+        child.pieces[0] = {.iov_base = memory->memory, .iov_len = strip_bytes()};
+        child.data = std::span<const iovec>(child.pieces).first(1);
+        send(child);
+    }
+    for (size_t chunk = 0; chunk + 1 < bases(); ++chunk) {
+        const size_t base = chunk < parity ? chunk : chunk + 1;
+        if (mode(base) == BaseMode::absent) {
+            cursor.skip(strip_bytes());
+        } else {
+            send_run(request, base, stripe * strip, strip, cursor, 0, true);
+        }
+    }
+}
+
+}  // namespace weft::bdev

@@ -1,0 +1,65 @@
+// raid5f: in each stripe one strip is the parity of the others.
+//
+// Only whole stripes are written: nothing needs to be read for that, and no half of a stripe is there without its
+// parity. What a base that is absent has is made from the others.
+#pragma once
+
+#include "bdev_modules/raid/raid_channel.h"
+
+namespace weft::bdev {
+
+class ParityChannel final : public RaidChannel {
+public:
+    explicit ParityChannel(RaidDevice& device);
+    ~ParityChannel() override;
+    // Half of a write is no stripe: it runs to its end.
+    bool abort_started(Request&) override { return false; }
+
+protected:
+    Progress start(Request& request) override;
+    void child_ended(Child& child) override;
+    void release(Request& parent) override;
+
+private:
+    // What is read of all other bases to make blocks of one that is absent or failed.
+    struct Group {
+        Request* parent = nullptr;
+        uint64_t data_offset = 0;  // bytes, in the parent's data
+        size_t bytes = 0;
+        size_t pending = 0;
+        bool has_failed = false;
+    };
+    // Memory for one strip.
+    struct Strip {
+        std::byte* memory = nullptr;
+        Strip* next = nullptr;
+        Group group;  // of the first of a chain
+    };
+    enum class Room : uint8_t { there, none, never };
+
+    Progress start_read(Request& request);
+    Progress start_write(Request& request);
+    void write_stripe(Request& request, uint64_t stripe, DataCursor& cursor);
+    void start_group(Request& parent, size_t missing, uint64_t base_lba, uint64_t blocks, uint64_t data_offset);
+    void source_ended(Child& child);
+    void source_gone(Strip& first);
+    // The read of a base failed: whether the others are asked instead.
+    bool reconstruct(const Child& child);
+
+    // Whether so many children and strips can be taken now.
+    Room room_for(size_t children, size_t strips);
+    static Progress refuse(Request& request, Room room);
+    Strip* take_strip();
+    void give_back(Strip* chain);
+    [[nodiscard]] size_t strip_bytes() const { return size_t{layout().strip_blocks()} * raid().block_bytes(); }
+
+    size_t strips_max_;
+    size_t strips_made_ = 0;
+    size_t strips_free_ = 0;
+    Strip* free_ = nullptr;
+    // Of what is being started.
+    size_t children_promised_ = 0;
+    size_t strips_promised_ = 0;
+};
+
+}  // namespace weft::bdev

@@ -1,0 +1,276 @@
+// What happens to a raid that is online: bases go, come and are filled, and change their size.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "bdev_modules/raid/raid_array.h"
+#include "bdev_modules/raid/superblock_io.h"
+
+namespace weft::bdev {
+
+// A base goes ---------------------------------------------------------------------------------------------------------
+
+void RaidArray::on_base_gone(size_t index) { spawn(lose(Hold(*this), index, Loss::gone)); }
+void RaidArray::on_base_failed(size_t index) { spawn(lose(Hold(*this), index, Loss::failed)); }
+
+// Before the raid is online.
+void RaidArray::on_base_removed(Base& base) {
+    for (size_t at = 0; at < slots_.size(); ++at) {
+        if (slots_[at].base.get() == &base) spawn(lose(Hold(*this), at, Loss::gone));
+    }
+}
+
+Task<void> RaidArray::lose(Hold /*self*/, size_t slot, Loss why) {
+    co_await yield();  // who tells of it has gone on by then
+    if (auto removed = co_await remove_base(slot, why); !removed && why == Loss::failed) {
+        WEFT_ERRLOG("raid {}: the base bdev in slot {} failed, and stays: {}", log::quoted(name_), slot,
+                    removed.error().message);
+    }
+}
+
+// The order is what makes it safe: the others say that the base is none any more before a write is done that it has
+// not got.
+Task<Result<void>> RaidArray::remove_base(size_t at, Loss why) {
+    const Hold self(*this);
+    std::optional<AsyncMutex::Guard> guard(co_await busy_.lock());
+    Slot& slot = slots_[at];
+    if (!slot.is_configured || state_ == RaidState::offline || is_deleting_) {
+        if (device_ != nullptr) co_await device_->settle(at);
+        co_return fail(Errc::no_such_device, "No such device");
+    }
+    if (state_ == RaidState::configuring) {
+        release(slot);
+        co_return Result<void>{};
+    }
+    const bool is_in_sync = device_->mode(at) == BaseMode::in_sync;
+    const size_t left = device_->count_of(BaseMode::in_sync) - (is_in_sync ? 1 : 0);
+    if (left < operational_min(level_, slots_.size())) {
+        if (why == Loss::failed) {
+            co_await device_->settle(at);
+            co_return fail(Errc::busy, "the raid cannot do without it");
+        }
+        WEFT_ERRLOG("raid {}: offline, it cannot do without base bdev {}", log::quoted(name_),
+                    log::quoted(slot.name.value_or("")));
+        --operational_;
+        state_ = RaidState::offline;
+        guard.reset();  // closing the device takes it
+        static_cast<void>(co_await house_.registry().remove(name_));
+        co_return Result<void>{};
+    }
+    WEFT_NOTICELOG("raid {}: base bdev {} {}", log::quoted(name_), log::quoted(slot.name.value_or("")),
+                   why == Loss::failed ? "failed" : "is removed");
+    co_await stop_process();
+    const bool is_target = process_ != nullptr && process_->target == at;
+    std::vector<size_t> failed;
+    RaidMember* const member = superblock_ ? superblock_->member_in(at) : nullptr;
+    if (member != nullptr) {
+        const MemberState before = member->state;
+        member->state = why == Loss::failed ? MemberState::failed : MemberState::missing;
+        failed = co_await write_superblock(at);
+        if (failed.size() + 1 == discovered() && why != Loss::gone) {
+            member->state = before;
+            co_await device_->settle(at);
+            if (process_ != nullptr) start_process(process_->target, process_->rebuild->done_blocks());
+            co_return fail(Errc::io_error, "the superblock cannot be written");
+        }
+    }
+    co_await device_->take_out(at);
+    release(slot);
+    --operational_;
+    co_await device_->settle(at);
+    if (is_target) {
+        process_ = nullptr;
+    } else if (process_ != nullptr) {
+        start_process(process_->target, process_->rebuild->done_blocks());
+    }
+    house_.registry().note_change(name_);
+    guard.reset();
+    for (const size_t other : failed) spawn(lose(Hold(*this), other, Loss::failed));
+    co_return Result<void>{};
+}
+
+// A base comes --------------------------------------------------------------------------------------------------------
+
+Task<Result<void>> RaidArray::add_base(std::string name) {
+    const Hold self(*this);
+    std::optional<AsyncMutex::Guard> guard(co_await busy_.lock());
+    if (process_ != nullptr) co_return fail(Errc::permission_denied, "a rebuild is running");
+    if (is_deleting_) co_return fail(Errc::busy, "the raid is being deleted");
+    if (state_ == RaidState::configuring) {
+        const Device* device = house_.registry().find(name);
+        if (device == nullptr) co_return fail(Errc::no_such_device, "No such device");
+        const auto waiting = slot_waiting_for(*device);
+        if (!waiting) co_return fail(Errc::invalid_argument, "the raid waits for other base bdevs");
+        guard.reset();
+        co_return co_await attach(*waiting, true);
+    }
+    const auto empty = std::ranges::find_if(slots_, [](const Slot& slot) { return !slot.is_configured && !slot.name; });
+    if (state_ != RaidState::online || empty == slots_.end()) {
+        co_return fail(Errc::invalid_argument, fmt::format("there is no empty slot for base bdev {}", name));
+    }
+    empty->name = std::move(name);
+    auto base = open_base(*empty);
+    Result<void> done;
+    if (!base) {
+        done = std::unexpected(std::move(base).error());
+    } else {
+        done = co_await check_is_free(**base);
+        if (done) done = co_await take_in(static_cast<size_t>(empty - slots_.begin()), std::move(*base));
+    }
+    if (!done) release(*empty);
+    co_return done;
+}
+
+Task<Result<void>> RaidArray::add_member_again(std::string name, Uuid uuid) {
+    const Hold self(*this);
+    const AsyncMutex::Guard guard = co_await busy_.lock();
+    const RaidMember* member = superblock_ ? superblock_->member_named(uuid) : nullptr;
+    if (state_ != RaidState::online || process_ != nullptr || is_deleting_ || member == nullptr) {
+        co_return fail(Errc::busy, "the raid cannot take it now");
+    }
+    Slot& slot = slots_[member->slot];
+    if (slot.is_configured || slot.name) co_return fail(Errc::already_exists, "the slot is taken");
+    slot.name = std::move(name);
+    slot.data_offset = member->data_offset;
+    auto base = open_base(slot);
+    Result<void> done;
+    if (!base) {
+        done = std::unexpected(std::move(base).error());
+    } else {
+        WEFT_NOTICELOG("raid {}: base bdev {} was a member, and is taken in again", log::quoted(name_),
+                       log::quoted(*slot.name));
+        done = co_await take_in(member->slot, std::move(*base));
+    }
+    if (!done) release(slot);
+    co_return done;
+}
+
+// It says on all bases whose place it has before it is filled: so a program that starts again knows it.
+Task<Result<void>> RaidArray::take_in(size_t at, std::unique_ptr<Base> base) {
+    Slot& slot = slots_[at];
+    if (base->is_removed()) co_return fail(Errc::no_such_device, "No such device");
+    WEFT_CO_TRY(co_await device_->take_in(at, std::move(base), slot.data_offset));
+    slot.is_configured = true;
+    ++operational_;
+    if (superblock_) {
+        if (superblock_->member_in(at) == nullptr) superblock_->members.push_back({.slot = static_cast<uint8_t>(at)});
+        *superblock_->member_in(at) = {.uuid = slot.uuid,
+                                       .data_offset = slot.data_offset,
+                                       .data_size = slot.data_size,
+                                       .state = MemberState::missing,
+                                       .slot = static_cast<uint8_t>(at)};
+        const std::vector<size_t> failed = co_await write_superblock();
+        for (const size_t other : failed) spawn(lose(Hold(*this), other, Loss::failed));
+    }
+    start_process(at, 0);
+    house_.registry().note_change(name_);
+    co_return Result<void>{};
+}
+
+// Rebuilds ------------------------------------------------------------------------------------------------------------
+
+void RaidArray::start_process(size_t target, uint64_t done_blocks) {
+    const RaidOptions& options = house_.options();
+    auto process = std::make_unique<Process>();
+    process->target = target;
+    process->rebuild = std::make_unique<Rebuild>(
+        *device_, Rebuild::Options{.target = target,
+                                   .window_bytes = uint64_t{options.process_window_size_kb} * 1024,
+                                   .bytes_per_second_max = uint64_t{options.process_max_bandwidth_mb_sec} << 20,
+                                   .done_blocks = done_blocks});
+    process_ = process.get();
+    spawn(run_process(Hold(*this), std::move(process)));
+}
+
+Task<void> RaidArray::stop_process() {
+    if (process_ == nullptr) co_return;
+    process_->rebuild->stop();
+    while (process_->is_running) co_await process_->ended.wait();
+}
+
+Task<void> RaidArray::run_process(Hold self, std::unique_ptr<Process> process) {
+    WEFT_NOTICELOG("raid {}: rebuild of base bdev {} begins", log::quoted(name_),
+                   log::quoted(slots_[process->target].name.value_or("")));
+    const Rebuild::Outcome outcome = co_await process->rebuild->run();
+    process->is_running = false;
+    process->ended.wake_all();
+    std::optional<AsyncMutex::Guard> guard(co_await busy_.lock());
+    if (process_ != process.get() || state_ != RaidState::online || is_deleting_) co_return;
+    switch (outcome) {
+        case Rebuild::Outcome::finished: co_return co_await finish_process();
+        case Rebuild::Outcome::stopped: co_return;  // whoever stopped it knows why
+        case Rebuild::Outcome::target_failed:
+        case Rebuild::Outcome::source_failed: break;
+    }
+    const bool is_target = outcome == Rebuild::Outcome::target_failed;
+    WEFT_ERRLOG("raid {}: the rebuild failed: {}", log::quoted(name_),
+                is_target ? "its target cannot be written" : "what it needs cannot be read");
+    process_ = nullptr;
+    guard.reset();
+    co_await lose(std::move(self), process->target, is_target ? Loss::failed : Loss::asked);
+}
+
+Task<void> RaidArray::finish_process() {
+    const size_t target = process_->target;
+    if (superblock_) {
+        superblock_->member_in(target)->state = MemberState::configured;
+        const std::vector<size_t> failed = co_await write_superblock();
+        if (std::ranges::find(failed, target) != failed.end()) {
+            superblock_->member_in(target)->state = MemberState::missing;
+            process_ = nullptr;
+            spawn(lose(Hold(*this), target, Loss::failed));
+            co_return;
+        }
+        for (const size_t other : failed) spawn(lose(Hold(*this), other, Loss::failed));
+    }
+    co_await device_->set_in_sync(target);
+    process_ = nullptr;
+    WEFT_NOTICELOG("raid {}: base bdev {} is rebuilt", log::quoted(name_),
+                   log::quoted(slots_[target].name.value_or("")));
+    house_.registry().note_change(name_);
+    if (discovered() < slots_.size()) house_.look_for_members(*this);
+}
+
+// Sizes ---------------------------------------------------------------------------------------------------------------
+
+void RaidArray::on_base_resized(size_t index) {
+    const Base* const changed = base(index);
+    if (changed == nullptr) return;
+    const uint64_t needed = slots_[index].data_offset + slots_[index].data_size;
+    if (changed->device().block_count() < needed) {
+        WEFT_ERRLOG("raid {}: base bdev {} shrank to {} blocks, {} are in use", log::quoted(name_),
+                    log::quoted(changed->device().name()), changed->device().block_count(), needed);
+    }
+    // The others would have to move what they hold.
+    if (level_ == RaidLevel::raid0 || level_ == RaidLevel::raid1) spawn(resize(Hold(*this)));
+}
+
+Task<void> RaidArray::resize(Hold /*self*/) {
+    const AsyncMutex::Guard guard = co_await busy_.lock();
+    if (state_ != RaidState::online || is_deleting_) co_return;
+    uint64_t least = UINT64_MAX;
+    for (size_t at = 0; at < slots_.size(); ++at) {
+        if (!slots_[at].is_configured) continue;
+        const uint64_t blocks = base(at)->device().block_count();
+        least = std::min(least, blocks - std::min(blocks, slots_[at].data_offset));
+    }
+    const auto layout = RaidLayout::make(level_, block_bytes_, std::max(device_->layout().strip_blocks(), 1U),
+                                         std::vector<uint64_t>(slots_.size(), least));
+    if (!layout) {
+        WEFT_ERRLOG("raid {}: it keeps its size: {}", log::quoted(name_), layout.error().message);
+        co_return;
+    }
+    if (layout->block_count() == device_->block_count()) co_return;
+    WEFT_NOTICELOG("raid {}: {} blocks become {}", log::quoted(name_), device_->block_count(), layout->block_count());
+    for (size_t at = 0; at < slots_.size(); ++at) slots_[at].data_size = layout->data_blocks(at);
+    if (superblock_) {
+        superblock_->block_count = layout->block_count();
+        for (RaidMember& member : superblock_->members) member.data_size = layout->data_blocks(member.slot);
+        for (const size_t failed : co_await write_superblock()) spawn(lose(Hold(*this), failed, Loss::failed));
+    }
+    device_->resize(layout->block_count());
+}
+
+}  // namespace weft::bdev
