@@ -43,6 +43,10 @@ if(WEFT_SANITIZE)
   # -O1: half the time to build, and reports that show the functions as they were written.
   add_compile_options(-O1 -fsanitize=${WEFT_SANITIZE} -fno-sanitize-recover=all -g1)
   add_link_options(-fsanitize=${WEFT_SANITIZE})
+  if(WEFT_SANITIZE MATCHES "undefined")
+    # What AddressSanitizer reports as well, at a tenth of the time to build.
+    add_compile_options(-fno-sanitize=null,object-size)
+  endif()
 endif()
 option(WEFT_MUTANTS "build known bugs in, for weft-sim to find (src/base/mutants.h)" OFF)
 if(WEFT_MUTANTS)

@@ -84,20 +84,33 @@ TEST_F(DelayTest, OneOfAHundredTakesLonger) {
     EXPECT_LT(slow, 100U);
 }
 
+// Knows as which of its kind it ended: a test that looks may look late.
+struct Numbered : TestClient::Call {
+    static inline uint64_t ended = 0;
+    uint64_t number = 0;
+    Numbered(Op op, uint64_t lba, std::span<const iovec> data) : Call(op, lba, 1, data) {
+        request.done = [](Request& done) {
+            auto& call = *static_cast<Numbered*>(static_cast<Call*>(done.context));
+            call.number = ++ended;
+            call.is_done = true;
+        };
+    }
+};
+
 TEST_F(DelayTest, EndsInTheOrderOfDueTimes) {
     make(50'000, 50'000, 10'000, 10'000);
     TestClient client(world_, *device_);
     const TestClient::Buffer buffer(512, std::byte{1});
     const TestClient::Buffer other(512, std::byte{2});
-    TestClient::Call slow(Op::read, 0, 1, {&buffer.piece, 1});
-    TestClient::Call quick(Op::write, 1, 1, {&other.piece, 1});
+    Numbered slow(Op::read, 0, {&buffer.piece, 1});
+    Numbered quick(Op::write, 1, {&other.piece, 1});
     ASSERT_EQ(client.submit(slow), Progress::pending);
     ASSERT_EQ(client.submit(quick), Progress::pending);
     ASSERT_EQ(update("avg_read", 20'000), 0);
     ASSERT_EQ(update("p99_read", 50'000), 0);
-    ASSERT_TRUE(world_.wait_for([&] { return quick.is_done; }));
-    EXPECT_FALSE(slow.is_done);
     EXPECT_EQ(client.finish(slow), Status::success);
+    EXPECT_EQ(client.finish(quick), Status::success);
+    EXPECT_LT(quick.number, slow.number);
 }
 
 TEST_F(DelayTest, WhatIsHeldCanBeAborted) {
