@@ -18,12 +18,12 @@ stages (default: all but tidy and conformance, in this order):
   format   clang-format                                              1 case
   unit     GoogleTest programs beside the code                       preset release
   sim      the simulated target, hosts and faults                    preset release
-  seeds    weft-sim: seeds, their hashes, known bugs                 presets release, sim
+  seeds    weft-sim: seeds and their hashes                          preset release
   e2e      tests/e2e: weftd as a process, driven by weft             preset release
   conformance  tests/conformance: bad input against a live weftd     preset release
   faults   tests/faults: kills, power losses, bad disks and networks  preset release
   asan     unit, sim, e2e and conformance under AddressSanitizer and UBSan
-  tsan     unit and sim under ThreadSanitizer
+  tsan     unit and sim under ThreadSanitizer; weft-sim with known bugs, which that build has too
   fuzz     every harness for ten seconds                             a case each
   vm       tests/vm: Linux kernels as hosts, in QEMU
   tidy     clang-tidy on all files: half an hour on two cores         1 case, only when named
@@ -73,13 +73,14 @@ class Run:
                 tests("asan", ["unit", "sim", "e2e", "conformance"])
             elif name == "tsan":
                 tests("tsan", ["unit", "sim"])
+                build("release")
+                steps.append(("known bugs", "tsan", lambda: self.stages.known_bugs("tsan")))
             elif name == "fuzz":
                 build("fuzz")
                 steps.append(("fuzz", "fuzz", self.stages.fuzz))
             elif name == "seeds":
                 build("release")
-                build("sim")
-                steps.append(("seeds", "sim", self.stages.seeds))
+                steps.append(("seeds", "release", self.stages.seeds))
             elif name == "faults":
                 build("release")
                 steps.append(("faults", "release", self.stages.faults))

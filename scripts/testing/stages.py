@@ -194,9 +194,16 @@ class Stages:
 
     def seeds(self):
         """weft-sim; see docs/reliability.md."""
-        outcome = self.run("seeds", [self.top / "tests" / "sim" / "seeds.py"], SEEDS_LIMIT)
+        return self.weft_sim("seeds", ["--only", "seeds"])
+
+    def known_bugs(self, preset):
+        """The same, in a build that has them (src/base/mutants.h)."""
+        return self.weft_sim("known-bugs", ["--only", "bugs", "--with", preset])
+
+    def weft_sim(self, name, options):
+        outcome = self.run(name, [self.top / "tests" / "sim" / "seeds.py", *options], SEEDS_LIMIT)
         result = Result()
-        result.add("seeds", results.of_lines(outcome.output, outcome.status), outcome.log)
+        result.add(name, results.of_lines(outcome.output, outcome.status), outcome.log)
         return result
 
     def faults(self):
