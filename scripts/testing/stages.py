@@ -57,9 +57,7 @@ class Stages:
         self.logs = top / "build" / "test-logs"
         self.logs.mkdir(parents=True, exist_ok=True)
         self.builds = {}  # preset -> Result
-        self.environment = {
-            # Clones of the project on one machine share what ccache has.
-            "CCACHE_BASEDIR": str(top), "CCACHE_NOHASHDIR": "1", "NINJA_STATUS": "[%f/%t] "}
+        self.environment = {"NINJA_STATUS": "[%f/%t] "}
         for name, value in SANITIZERS.items():
             options = [value]
             if SYMBOLIZER.exists():
