@@ -88,7 +88,7 @@ refused "no bdev at all" "no bdev" "$bin/weft" bdevio -c "$work/none.json"
 
 # Loads.
 perf() { "$bin/weft" bdevperf -c "$work/$1.json" -t 0.3 -q 16 "${@:2}"; }
-for workload in read write randread randwrite rw randrw unmap flush write_zeroes verify; do
+for workload in read write randread randwrite rw randrw unmap flush write_zeroes verify reset; do
     check "bdevperf: $workload" perf file -o 64k -w $workload
 done
 says() { # PATTERN COMMAND...
@@ -96,8 +96,11 @@ says() { # PATTERN COMMAND...
     said=$("${@:2}") && grep -qE -- "$1" <<<"$said" || { echo "$said"; return 1; }
 }
 check "bdevperf verifies what it wrote" says 'verified: [1-9][0-9]* blocks, 0 wrong' perf malloc -w verify -T Malloc0 -o 4k
+check "and again with resets in between" says '^[1-9][0-9]* resets, 0 requests aborted' perf stacked -w reset -o 4k
+check "as often as asked for" says '"resets": ([2-9]|[1-9][0-9])' perf malloc -w reset --reset-every 0.05 -T Malloc0 -o 4k --json
 check "as JSON" says '"io_failed": 0' perf malloc -w randrw -T Malloc1 --json
 refused "what was lost is found" "blocks were wrong" perf null -w verify -o 4k
+refused "with resets, too" "blocks were wrong" perf null -w reset -o 4k
 cpus=$(python3 -c 'import os; print(",".join(map(str, sorted(os.sched_getaffinity(0))[:2])))')
 each_core() {
     perf malloc -w randread -C -m "[$cpus]" --json -T Malloc0 -T Malloc1 | python3 -c '

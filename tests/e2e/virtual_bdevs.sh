@@ -27,13 +27,16 @@ goes() {
 check "it starts" start
 truncate -s 16M "$work"/disk{0,1}.img
 
-# The page's commands, in its order; each line that begins with "# weft rpc" is run as it stands there.
+# The page's commands, in its order; each line that begins with "# " and a command is run as it stands there.
 commands=0
+weft() { "$bin/weft" "$1" -s "$sock" "${@:2}"; }
+if ! command -v sfdisk >/dev/null; then
+    sfdisk() { cat >/dev/null; python3 "$make_gpt" "${@: -1}" 512 2048:10239; }
+fi
 while IFS= read -r line; do
     commands=$((commands + 1))
-    line=${line#'# weft rpc '}
-    check "docs/bdev/virtual.md: $line" eval "rpc $(sed "s,/srv/,$work/,g" <<<"$line")"
-done < <(grep '^# weft rpc ' "$page")
+    check "docs/bdev/virtual.md: $line" eval "$(sed "s,/srv/,$work/,g" <<<"$line")"
+done < <(sed -En 's/^# (weft rpc |printf )/\1/p' "$page")
 check "the page has commands" [ "$commands" -gt 15 ]
 check "it stops" stop
 
@@ -90,7 +93,8 @@ waiting=$!
 sleep 0.5
 check "it does not end" kill -0 $waiting
 check "until it goes on" rpc bdev_error_resume_pending EE_File
-check "then it does" wait $waiting
+wait $waiting
+is "then it does" 0 $?
 check "and did what it should" io compare 1 --offset 0 --length 4K --pattern 7
 took() { # COMMAND...: milliseconds
     local before=$(date +%s%N)

@@ -21,6 +21,7 @@
 #   target_paths NQN           a subsystem with two listeners, ports TARGET_PORT and the next, that reports ANA
 #   target_path NQN N STATE    the ANA state of the way through the first (0) or second (1) of them
 #   target_do METHOD [--PARAMETER VALUE]...  any other RPC, kept for target_restart; weftd only
+#   target_do_all              RPCs from standard input, one a line, up to the first that fails; not kept; weftd only
 #
 # Environment:
 #   TARGET_DIR    where socket, disks and the log go; emptied by target_start
@@ -161,3 +162,4 @@ target_path() {
 }
 
 target_do() { target_configure "$@"; }
+target_do_all() { target_rpc; }

@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "app/cli/identify_fields.h"
+#include "bdev/gate/device_gate.h"
 #include "bdev/zones.h"
 #include "reactor/reactor.h"
 
@@ -27,8 +28,9 @@ Result<BdevPlan> plan_workload(const BdevLoad& load) {
     BdevPlan plan;
     plan.queue_depth = load.depth;
     plan.goes_on_after_failure = load.goes_on_after_failure;
-    if (load.workload == "verify") {
+    if (load.workload == "verify" || load.workload == "reset") {
         plan.verify = plan.reads_back = true;
+        plan.resets = load.workload == "reset";
         plan.read_percent = 0;
         return plan;
     }
@@ -67,8 +69,8 @@ Result<void> check_support(const bdev::Device& device, const BdevPlan& plan, con
 }  // namespace
 
 const std::vector<std::string>& bdev_workloads() {
-    static const std::vector<std::string> names = {"read",   "write",  "randread", "randwrite", "rw",
-                                                   "randrw", "verify", "unmap",    "flush",     "write_zeroes"};
+    static const std::vector<std::string> names = {"read",   "write", "randread", "randwrite", "rw",          "randrw",
+                                                   "verify", "reset", "unmap",    "flush",     "write_zeroes"};
     return names;
 }
 
@@ -183,7 +185,43 @@ public:
     }
     [[nodiscard]] bool is_stopped() const { return stop_.load(); }
 
+    // Begins to reset each device by turns, until `times.end` or the load is over.
+    void start_resets(const BdevLoad& load, PerfTimes times, BdevSummary& summary) {
+        const double seconds = load.reset_every > 0 ? load.reset_every : std::min(1.0, load.seconds / 10);
+        resets_left_ = opened_.size();
+        for (const auto& descriptor : opened_) {
+            spawn(keep_resetting(descriptor->device(), static_cast<env::TimeNs>(seconds * 1e9), times.end, summary));
+        }
+    }
+    Task<void> join_resets() {
+        is_over_ = true;
+        while (resets_left_ > 0) co_await sleep_for(env::ns_per_ms);
+    }
+
 private:
+    // Longer than anything that still answers takes.
+    static constexpr env::TimeNs drain_for = 30 * env::ns_per_s;
+
+    Task<void> keep_resetting(bdev::Device& device, env::TimeNs interval, env::TimeNs end, BdevSummary& summary) {
+        Reactor& reactor = Thread::current().reactor();
+        while (!is_done()) {
+            const env::TimeNs next = reactor.now() + interval;
+            while (!is_done() && reactor.now() < next) {
+                co_await sleep_for(std::min(next - reactor.now(), 20 * env::ns_per_ms));
+            }
+            if (is_done() || reactor.now() >= end) break;
+            const Result<void> outcome = co_await device.gate().reset(drain_for);
+            if (!outcome) {
+                summary.reset_failure = fmt::format("{}: reset: {}", device.name(), outcome.error().message);
+                stop_ = true;
+                break;
+            }
+            ++summary.resets;
+        }
+        --resets_left_;
+    }
+    [[nodiscard]] bool is_done() const { return is_over_ || stop_.load(); }
+
     template <class Function>
     Task<void> each(Function function) {
         Thread& home = Thread::current();
@@ -244,6 +282,8 @@ private:
     std::vector<std::unique_ptr<bdev::Descriptor>> opened_;
     std::vector<Runner> runners_;
     std::atomic<bool> stop_{false};
+    size_t resets_left_ = 0;  // devices that are reset from time to time
+    bool is_over_ = false;    // no more of that
 };
 
 }  // namespace
@@ -258,7 +298,9 @@ Task<Result<BdevSummary>> run_bdev_load(Runtime& runtime, bdev::Registry& device
         times.measure_from = runtime.environment().clock().now() + static_cast<env::TimeNs>(load.warmup * 1e9);
         times.end = times.measure_from + static_cast<env::TimeNs>(load.seconds * 1e9);
         co_await workers.start(times);
+        if (load.workload == "reset") workers.start_resets(load, times, summary);
         summary.cost = co_await watch_load(workers, times, load.unit_bytes);
+        co_await workers.join_resets();
         co_await workers.collect(summary.jobs);
         summary.is_stopped_early = workers.is_stopped();
     }

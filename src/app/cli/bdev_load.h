@@ -26,6 +26,7 @@ struct BdevLoad {
     std::vector<std::string> names;  // of devices; none: all
     bool every_core = false;         // each core its own job on every device
     bool goes_on_after_failure = false;
+    double reset_every = 0;  // seconds between two resets of `reset`; 0: a tenth of the time, a second at most
 };
 // The names of workloads, the field's.
 const std::vector<std::string>& bdev_workloads();
@@ -47,6 +48,8 @@ struct BdevSummary {
     LoadCost cost;
     size_t cores = 0;
     bool is_stopped_early = false;  // by a failure, or because a device went
+    uint64_t resets = 0;  // of all devices
+    std::string reset_failure;  // "": none
 
     [[nodiscard]] PerfResults total() const;
 };

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "bdev/fake_device.h"
+#include "bdev/gate/fake_picky_device.h"
 #include "bdev/test_runtime.h"
 #include "bdev_modules/malloc/malloc_device.h"
 #include "bdev_modules/null/null_device.h"
@@ -10,6 +11,8 @@
 
 namespace weft::cli {
 namespace {
+
+using bdev::PickyDevice;
 
 class BdevLoadTest : public testing::Test {
 protected:
@@ -35,6 +38,15 @@ protected:
         load.seconds = 0.05;
         return world_.run(run_bdev_load(world_.runtime(), devices_, std::move(load)));
     }
+    PickyDevice& add_picky() {
+        return world_.as(world_.app(), [this]() -> PickyDevice& {
+            auto made = std::make_unique<PickyDevice>("Picky0", bdev::Geometry{.block_bytes = 512, .block_count = 4096},
+                                                      std::set<bdev::Op>{bdev::Op::read, bdev::Op::write});
+            PickyDevice& picky = *made;
+            EXPECT_TRUE(devices_.add(std::move(made)));
+            return picky;
+        });
+    }
     std::string error_of(BdevLoad load) {
         const auto summary = run(std::move(load));
         return summary ? "" : summary.error().message;
@@ -49,7 +61,7 @@ protected:
 TEST_F(BdevLoadTest, EveryWorkloadIsDoneAndCounted) {
     for (const std::string& workload : bdev_workloads()) {
         const auto summary = run({.workload = workload, .depth = 8, .names = {"Malloc0", "Null0"}});
-        if (workload == "verify") continue;
+        if (workload == "verify" || workload == "reset") continue;  // which Null0 would not pass
         ASSERT_TRUE(summary) << workload << ": " << summary.error().message;
         ASSERT_EQ(summary->jobs.size(), 2);
         for (const BdevJob& job : summary->jobs) {
@@ -90,6 +102,58 @@ TEST_F(BdevLoadTest, VerifyFindsWhatADeviceForgets) {
     EXPECT_TRUE(lost->is_stopped_early);
     EXPECT_EQ(exit_code(*lost), 1);
     EXPECT_EQ(summary_json(*lost)["results"][0]["status"], "failed");
+}
+
+TEST_F(BdevLoadTest, ResetsComeInBetweenAndLoseNothing) {
+    PickyDevice& picky = add_picky();
+    const auto summary = run({.workload = "reset", .depth = 8, .names = {"Malloc0", "Picky0"}, .every_core = true});
+    ASSERT_TRUE(summary) << summary.error().message;
+    EXPECT_GT(picky.resets, 2);
+    EXPECT_GE(summary->resets, picky.resets + 2);
+    EXPECT_EQ(summary->total().failed + summary->total().aborted + summary->total().verify_faults, 0)
+        << summary->total().first_failure;
+    for (const BdevJob& job : summary->jobs) EXPECT_GT(job.results.verified_blocks, 0) << job.bdev;
+    EXPECT_EQ(exit_code(*summary), 0);
+    EXPECT_EQ(summary_json(*summary)["resets"], summary->resets);
+    EXPECT_EQ(summary_json(*summary)["results"][0]["status"], "finished");
+}
+
+TEST_F(BdevLoadTest, WhatAResetLosesIsFound) {
+    PickyDevice& picky = add_picky();
+    picky.on_reset = [&picky] { std::ranges::fill(picky.memory, std::byte{0}); };
+    // So many that each is written again long before it is read back.
+    const auto summary = run({.workload = "reset", .depth = 32, .names = {"Picky0"}});
+    ASSERT_TRUE(summary);
+    EXPECT_GT(summary->total().verify_faults, 0);
+    EXPECT_EQ(exit_code(*summary), 1);
+}
+
+// Requests that a reset ends early are no failures; nor do they say that anything was written.
+TEST_F(BdevLoadTest, AResetMayEndRequestsAsAborted) {
+    ChannelRef<bdev::Channel> channel =
+        world_.as(world_.data_thread(), [this] { return std::move(*fake_->channel()); });
+    static_cast<bdev::FakeChannel&>(*channel).status = bdev::Status::aborted;
+    const auto with_resets = run({.workload = "reset", .unit_bytes = 512, .depth = 4, .names = {"Fake0"}});
+    ASSERT_TRUE(with_resets);
+    EXPECT_GT(with_resets->total().aborted, 0);
+    EXPECT_EQ(with_resets->total().failed + with_resets->total().verified_blocks, 0);
+    EXPECT_EQ(summary_json(*with_resets)["aborted"], with_resets->total().aborted);
+    const auto without = run({.workload = "verify", .unit_bytes = 512, .depth = 4, .names = {"Fake0"}});
+    ASSERT_TRUE(without);
+    EXPECT_GT(without->total().failed, 0);
+    world_.as(world_.data_thread(), [&] { channel.reset(); });
+    world_.settle();
+}
+
+TEST_F(BdevLoadTest, AResetThatFailsEndsTheLoad) {
+    PickyDevice& picky = add_picky();
+    picky.reset_outcome = fail(Errc::io_error, "it does not come back");
+    const auto summary = run({.workload = "reset", .depth = 4, .names = {"Picky0"}, .reset_every = 0.001});
+    ASSERT_TRUE(summary);
+    EXPECT_TRUE(summary->is_stopped_early);
+    EXPECT_EQ(summary->reset_failure, "Picky0: reset: it does not come back");
+    EXPECT_EQ(exit_code(*summary), 1);
+    EXPECT_EQ(summary_json(*summary)["results"][0]["status"], "failed");
 }
 
 TEST_F(BdevLoadTest, AJobOnEachCoreHasItsOwnShare) {

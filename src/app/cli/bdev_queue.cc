@@ -175,13 +175,20 @@ void BdevQueue::conclude_stamped(Slot& slot) {
     units_.release(slot.unit);
 }
 
+// Of a request that verifies and did not go well.
+void BdevQueue::give_up_unit(Slot& slot) {
+    if (!slot.is_read) units_.note_unknown(slot.unit);
+    slot.is_reading_back = false;
+    units_.release(slot.unit);
+}
+
 void BdevQueue::note_failure(Slot& slot) {
-    ++results_.failed;
-    if (plan_.verify) {
-        if (!slot.is_read) units_.note_unknown(slot.unit);
-        slot.is_reading_back = false;
-        units_.release(slot.unit);
+    if (plan_.verify) give_up_unit(slot);
+    if (plan_.resets && slot.request.status == Status::aborted) {
+        ++results_.aborted;
+        return;
     }
+    ++results_.failed;
     results_.note_failure(fmt::format("{}: {} of block {}: {}", channel_->bdev().name(), bdev::name_of(slot.request.op),
                                       slot.request.lba, bdev::name_of(slot.request.status)));
     if (!plan_.goes_on_after_failure) stop_ = true;

@@ -24,6 +24,7 @@ struct BdevPlan : PerfPlan {
     bool moves_data = true;           // reads and writes, by read_percent
     bool reads_back = false;          // each write is read and compared; `verify` is set, too
     bool goes_on_after_failure = false;
+    bool resets = false;              // the device is reset meanwhile, which may end requests as aborted
 };
 
 // Lives on the thread that made it, with its channel.
@@ -72,6 +73,7 @@ private:
     void ask_for_turn_end();
     void conclude_stamped(Slot& slot);
     void note_failure(Slot& slot);
+    void give_up_unit(Slot& slot);
     void on_turn_end(env::TimeNs began, env::TimeNs ended) override;
     [[nodiscard]] bool is_measured(env::TimeNs now) const { return now >= times_.measure_from && now < times_.end; }
     [[nodiscard]] MutableBytes data_of(const Slot& slot) const {

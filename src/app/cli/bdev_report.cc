@@ -19,7 +19,7 @@ double rate_of(const Histogram& histogram, double seconds) {
 }
 
 const char* status_of(const BdevSummary& summary, const BdevJob& job) {
-    if (job.results.failed != 0 || job.results.verify_faults != 0) return "failed";
+    if (job.results.failed != 0 || job.results.verify_faults != 0 || !summary.reset_failure.empty()) return "failed";
     return summary.is_stopped_early ? "terminated" : "finished";
 }
 
@@ -81,8 +81,12 @@ void print_summary(const BdevSummary& summary) {
     if (all.count() == 0) fmt::print("Nothing was done in the measured time.\n");
     fmt::print("{:.2f} CPU seconds, reactors busy {:.2f} s of {:.2f}\n", summary.cost.cpu_seconds,
                summary.cost.busy_seconds, seconds * static_cast<double>(summary.cores));
-    if (summary.load.workload == "verify") {
+    const bool is_reset = summary.load.workload == "reset";
+    if (is_reset || summary.load.workload == "verify") {
         fmt::print("verified: {} blocks, {} wrong\n", total.verified_blocks, total.verify_faults);
+    }
+    if (is_reset) {
+        fmt::print("{} resets, {} requests aborted\n", summary.resets, total.aborted);
     }
 }
 
@@ -91,15 +95,21 @@ Json summary_json(const BdevSummary& summary) {
     for (const BdevJob& job : summary.jobs) results.push_back(json_of(summary, job));
     const PerfResults total = summary.total();
     const Histogram all = all_of(total);
-    return {{"results", std::move(results)},
-            {"core_count", summary.cores},
-            {"iops", rate_of(all, summary.cost.seconds)},
-            {"bytes_per_second", rate_of(all, summary.cost.seconds) * static_cast<double>(summary.load.unit_bytes)},
-            {"latency", latency_json(all)},
-            {"cpu_seconds", summary.cost.cpu_seconds},
-            {"busy_seconds", summary.cost.busy_seconds},
-            {"failed", total.failed},
-            {"verify_faults", total.verify_faults}};
+    Json json = {
+        {"results", std::move(results)},
+        {"core_count", summary.cores},
+        {"iops", rate_of(all, summary.cost.seconds)},
+        {"bytes_per_second", rate_of(all, summary.cost.seconds) * static_cast<double>(summary.load.unit_bytes)},
+        {"latency", latency_json(all)},
+        {"cpu_seconds", summary.cost.cpu_seconds},
+        {"busy_seconds", summary.cost.busy_seconds},
+        {"failed", total.failed},
+        {"verify_faults", total.verify_faults}};
+    if (summary.load.workload == "reset") {
+        json["resets"] = summary.resets;
+        json["aborted"] = total.aborted;
+    }
+    return json;
 }
 
 int exit_code(const BdevSummary& summary) {
@@ -107,6 +117,10 @@ int exit_code(const BdevSummary& summary) {
     if (total.failed != 0 || total.verify_faults != 0) {
         fmt::print(stderr, "weft: {} requests failed, {} blocks were wrong; the first: {}\n", total.failed,
                    total.verify_faults, total.first_failure);
+        return exit_failed;
+    }
+    if (!summary.reset_failure.empty()) {
+        fmt::print(stderr, "weft: {}\n", summary.reset_failure);
         return exit_failed;
     }
     if (!summary.is_stopped_early) return exit_ok;

@@ -406,6 +406,7 @@ constexpr IoTest tests[] = {
     {"256 at once", many_at_once},
     {"as an array would", like_an_array},
     {"abort", abort},
+    {"reset with requests pending", reset_with_pending},
 };
 
 }  // namespace

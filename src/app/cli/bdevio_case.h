@@ -103,6 +103,7 @@ struct IoTest {
     const char* name;
     Task<Verdict> (*run)(IoCase& io);
 };
+Task<Verdict> reset_with_pending(IoCase& io);
 // In the order in which they are made; each leaves the device as it likes.
 std::span<const IoTest> block_tests();
 std::span<const IoTest> special_tests();  // compare, copy and the like, metadata

@@ -114,6 +114,11 @@ CLI::App* Bdevperf::declare(CLI::App& app) {
         ->check(number_range(0.001, seconds_max))
         ->capture_default_str()
         ->group(group);
+    sub->add_option("--reset-every", load_.reset_every,
+                    "With -w reset: seconds between two resets; 0: a tenth of the time, 1 at most")
+        ->check(number_range(0, seconds_max))
+        ->capture_default_str()
+        ->group(group);
     sub->add_option("--warmup", load_.warmup, "Seconds before that, not measured")
         ->check(number_range(0, seconds_max))
         ->capture_default_str()

@@ -22,6 +22,7 @@ void PerfResults::add(const PerfResults& other) {
     reads.add(other.reads);
     writes.add(other.writes);
     failed += other.failed;
+    aborted += other.aborted;
     verify_faults += other.verify_faults;
     verified_blocks += other.verified_blocks;
     note_failure(other.first_failure);

@@ -30,6 +30,7 @@ struct PerfResults {
     Histogram reads;
     Histogram writes;  // and all else that is no read
     uint64_t failed = 0;
+    uint64_t aborted = 0;  // by a reset, where there are resets
     uint64_t verify_faults = 0;
     uint64_t verified_blocks = 0;
     std::string first_failure;

@@ -28,7 +28,7 @@ public:
     Task<Result<void>> reset() override {
         ++resets;
         if (on_reset) on_reset();
-        co_return Result<void>{};
+        co_return reset_outcome;
     }
 
     std::vector<std::byte> memory;
@@ -39,6 +39,7 @@ public:
     uint32_t under_way_max = 0;  // that there was
     uint32_t starts = 0;
     uint32_t resets = 0;
+    Result<void> reset_outcome;
     std::move_only_function<void()> on_reset;
 
 protected:

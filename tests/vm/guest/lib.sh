@@ -122,11 +122,12 @@ exercise_fs() { # DEVICE TYPE
 
 # fio -----------------------------------------------------------------------
 
-verify() { # DEVICE SIZE [fio's options...]: writes at random, then reads back
-    fio --name=verify --filename="$1" --size="$2" --direct=1 --ioengine=libaio --iodepth=16 \
+verify() { # 'DEVICE...' SIZE [fio's options...]: writes at random, all devices at once, then reads back
+    local device jobs=() out=/tmp/fio.$BASHPID
+    for device in $1; do jobs+=(--name="verify-${device##*/}" --filename="$device"); done
+    fio --size="$2" --direct=1 --ioengine=libaio --iodepth=16 \
         --rw=randwrite --bssplit=4k/70:64k/20:256k/10 --verify=crc32c --verify_fatal=1 --do_verify=1 \
-        --randrepeat=0 --thread --group_reporting "${@:3}" >/tmp/fio.out 2>&1 ||
-        { cat /tmp/fio.out; return 1; }
-    grep -E '^ +(read|write):|err=' /tmp/fio.out
+        --randrepeat=0 --thread --group_reporting "${@:3}" "${jobs[@]}" >"$out" 2>&1 || { cat "$out"; return 1; }
+    grep -E '^ +(read|write):|err=' "$out"
     step "fio verified $1"
 }
