@@ -16,7 +16,7 @@ JOBS = os.cpu_count() or 2
 BUILD_LIMIT = 2400
 CTEST_LIMIT_MAX = 1200
 SEEDS_LIMIT = 400
-E2E_LIMIT = 120
+E2E_LIMIT = 180
 CONFORMANCE_LIMIT = 300
 FAULTS_LIMIT = 240
 VM_LIMIT = 1800
@@ -174,11 +174,17 @@ class Stages:
         if preset != "release":  # what a sanitizer has nothing to find in says so in a line of its own
             scripts = [path for path in scripts if "\n# Release only" not in path.read_text(encoding="utf-8")]
         result = Result(note="" if scripts else "no scripts in tests/e2e")
-        for script in scripts:  # one at a time: they measure time and share two cores with what they start
-            outcome = self.run(f"e2e-{script.stem}-{preset}", [script], E2E_LIMIT * SLOWER.get(preset, 1),
-                               {"WEFT_BIN": str(self.top / "build" / preset / "bin"), "WEFT_PRESET": preset})
+        # Most of their time they wait; what measures is alone, and says so.
+        alone = [path for path in scripts if "\n# Alone" in path.read_text(encoding="utf-8")]
+        together = [path for path in scripts if path not in alone]
+        outcomes = self.processes.in_parallel(lambda script: self.e2e_one(preset, script), together, JOBS + 1)
+        for script, outcome in zip(together + alone, outcomes + [self.e2e_one(preset, script) for script in alone]):
             result.add(f"{script.name} ({preset})", results.of_lines(outcome.output, outcome.status), outcome.log)
         return result
+
+    def e2e_one(self, preset, script):
+        return self.run(f"e2e-{script.stem}-{preset}", [script], E2E_LIMIT * SLOWER.get(preset, 1),
+                        {"WEFT_BIN": str(self.top / "build" / preset / "bin"), "WEFT_PRESET": preset})
 
     def conformance(self, preset):
         """Bad input against a live target; see docs/reliability/conformance.md."""
@@ -217,11 +223,17 @@ class Stages:
         if not (self.top / "tests" / "vm" / "run").exists():
             return Result(note="no tests/vm/run")
         self.run("setup-vm", [self.top / "scripts" / "setup", "vm"], 600)  # without it the cases are skipped
-        outcome = self.run("vm", [self.top / "tests" / "vm" / "run"], VM_LIMIT,
-                           {"WEFT_BIN": str(self.top / "build" / "release" / "bin")})
+        sets = subprocess.run([self.top / "tests" / "vm" / "run", "--sets"], capture_output=True, text=True, check=True,
+                              stdin=subprocess.DEVNULL).stdout.split()
         result = Result()
-        result.add("vm", results.of_summary(outcome.output, outcome.status), outcome.log)
+        for name, outcome in zip(sets, self.processes.in_parallel(self.vm_set, sets, JOBS)):
+            result.add(f"vm {name}", results.of_summary(outcome.output, outcome.status), outcome.log)
         return result
+
+    def vm_set(self, name):
+        return self.run(f"vm-{name}", [self.top / "tests" / "vm" / "run", "--set", name], VM_LIMIT,
+                        {"WEFT_BIN": str(self.top / "build" / "release" / "bin"),
+                         "WEFT_VM_LOGS": str(self.top / "build" / "vm-logs" / name)})
 
     def fuzz(self):
         count = len(harnesses(self.top))

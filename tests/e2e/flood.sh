@@ -2,6 +2,7 @@
 # Release only: a sanitizer has memory of its own, which is no measure.
 # Storms of connections, descriptors that run out, and a log that somebody tries to fill. flood.sh --full takes minutes:
 # it has the sizes whose figures are in docs/reliability/bounds.md.
+# Alone: it measures.
 . "$(dirname "$0")/lib.sh"
 here=$(dirname "$0")
 metrics=$(free_port)

@@ -1,5 +1,6 @@
 #!/bin/bash
 # --memory: what is counted against it, and what does not fit is refused with the numbers.
+# Alone: it measures.
 . "$(dirname "$0")/lib.sh"
 
 refused "too little" "134217728" "$bin/weftd" -r "$sock" --memory 1M

@@ -1,5 +1,6 @@
 #!/bin/bash
 # Limits of rates: what `weft perf` sees of them, changed while it runs, taken away, saved and loaded.
+# Alone: it measures.
 . "$(dirname "$0")/lib.sh"
 
 # perf OPTIONS...: runs for two seconds and leaves operations and bytes a second in $iops and $bytes.

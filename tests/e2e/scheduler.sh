@@ -1,5 +1,6 @@
 #!/bin/bash
 # Threads that move: by RPC and by the dynamic scheduler, while a host writes, reads and compares.
+# Alone: it measures.
 . "$(dirname "$0")/lib.sh"
 
 [ "$(nproc)" -ge 2 ] || { echo "skip threads move: one CPU"; finish; exit; }
