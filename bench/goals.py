@@ -142,6 +142,10 @@ def _crowd_rows(crowds):
             "busy_ns")
     add("p99 turn with 1 000 RPCs a second, to it against to another", "≤", 1.2, crowds.get("management", {}),
         "weft called", "weft beside calls", "turn_p99_ns")
+    for load, part in crowds.get("tls", {}).items():
+        for bits in (128, 256):
+            add(f"{load}, TLS with AES-{bits} against none: busy per I/O", "≤", None, part, f"weft tls {bits}",
+                "weft plain", "busy_ns")
     part = crowds.get("changes", {})
     if all("p99_9_us" in part.get(name, {}).get("median", {}) for name in ("weft changed", "weft beside changes")):
         value, base = (part[name]["median"]["p99_9_us"] for name in ("weft changed", "weft beside changes"))
