@@ -1,8 +1,11 @@
 #include "bdev/stack/stacked_device.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/assert.h"
+#include "bdev/gate/device_gate.h"
 
 namespace weft::bdev {
 
@@ -16,6 +19,22 @@ StackedDevice::StackedDevice(std::string name, Uuid uuid, const Geometry& geomet
 }
 
 StackedDevice::~StackedDevice() = default;
+
+Task<Result<void>> StackedDevice::reset() {
+    Result<void> outcome;
+    for (size_t index = 0; index < bases_.size(); ++index) {
+        if (!bases_[index]) continue;
+        // Held by ourselves: a base that is removed meanwhile is let go of.
+        const auto held = registry_.open(bases_[index]->device().name(), {});
+        if (!held) continue;  // it is going
+        Device& base = (*held)->device();
+        // Of ours nothing is under way there but what does not answer; and others may stand on it.
+        const Result<void> done = co_await base.gate().reset(IoTimeout().drain_for);
+        if (done || done.error().code == Errc::busy || !outcome) continue;
+        outcome = fail(done.error().code, fmt::format("{}: {}", base.name(), done.error().message));
+    }
+    co_return outcome;
+}
 
 Task<void> StackedDevice::close() {
     for (auto& base : bases_) base.reset();

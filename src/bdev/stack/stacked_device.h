@@ -25,6 +25,9 @@ public:
     [[nodiscard]] size_t base_count() const { return bases_.size(); }
     [[nodiscard]] Base* base(size_t index) const { return bases_[index].get(); }
 
+    // Resets the bases that are there, one after another; who is being reset already is left to that. Whoever overrides
+    // this calls it last. Errors: the first of theirs, naming the base.
+    Task<Result<void>> reset() override;
     // Lets go of the bases: whoever overrides this calls it last.
     Task<void> close() override;
 

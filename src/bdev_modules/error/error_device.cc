@@ -61,6 +61,11 @@ Task<void> ErrorDevice::abort_pending() {
     own_.reset();
 }
 
+Task<Result<void>> ErrorDevice::reset() {
+    co_await for_each_channel<ErrorChannel>(*this, [](ErrorChannel& channel) { channel.abort_pending(); });
+    co_return co_await OverlayDevice::reset();
+}
+
 Task<void> ErrorDevice::resume_pending() {
     for (InjectionSlot& slot : slots_) {
         if (slot.kind() == ErrorKind::pending) slot.clear();

@@ -28,6 +28,9 @@ public:
     // App thread, once, when it is in the registry: what is pending would keep it there for ever.
     void watch_own_removal();
 
+    // What is pending ends as aborted.
+    Task<Result<void>> reset() override;
+
     // nullptr for ops that are left alone. Any thread.
     InjectionSlot* slot(Op op);
     // App thread. Pending requests go on, to the base.

@@ -1,5 +1,6 @@
 #include "bdev_modules/error/error_device.h"
 
+#include "bdev/gate/device_gate.h"
 #include "bdev_modules/error/error_channel.h"
 #include "bdev_modules/test_stack.h"
 
@@ -170,6 +171,20 @@ TEST_F(ErrorTest, PendingOnesEndWhenItOrItsBaseIsRemoved) {
         static_cast<void>(call("bdev_error_delete", {{"name", "EE_base"}}));
         if (is_there("base")) remove("base");
     }
+}
+
+TEST_F(ErrorTest, PendingOnesEndWhenWhatStandsOnItIsReset) {
+    make();
+    ASSERT_TRUE(call("bdev_passthru_create", {{"base_bdev_name", "EE_base"}, {"name", "top"}}).has_value());
+    EXPECT_EQ(inject("write", "pending"), 0);
+    client_.emplace(world_, *devices_.find("top"));
+    const TestClient::Buffer buffer(512, one);
+    TestClient::Call stuck(Op::write, 0, 1, {&buffer.piece, 1});
+    ASSERT_EQ(client_->submit(stuck), Progress::pending);
+    EXPECT_TRUE(world_.run(devices_.find("top")->gate().reset(10 * env::ns_per_ms)));
+    EXPECT_EQ(client_->finish(stuck), Status::aborted);
+    EXPECT_EQ(client_->write(0, 1, one), Status::success);
+    EXPECT_TRUE(client_->reads(0, 1, one));
 }
 
 TEST_F(ErrorTest, OnlyErrorDevicesAreInjectedInto) {

@@ -1,5 +1,7 @@
 #include "bdev_modules/split/split_device.h"
 
+#include "bdev/gate/device_gate.h"
+#include "bdev/gate/fake_picky_device.h"
 #include "bdev_modules/test_stack.h"
 
 namespace weft::bdev {
@@ -34,6 +36,57 @@ TEST_F(SplitTest, PartsAreDisksThatDoNotTouchEachOther) {
     Json facts = Json::object();
     behind.device().describe(facts);
     EXPECT_EQ(dump_json(facts), R"({"split":{"base_bdev":"base","offset_blocks":666}})");
+}
+
+// Both parts' resets reach the disk, which is reset once at a time; meanwhile their requests wait.
+TEST_F(SplitTest, AResetGoesDownToTheDisk) {
+    PickyDevice& disk = *static_cast<PickyDevice*>(world_.as(world_.app(), [&] {
+        return *devices_.add(std::make_unique<PickyDevice>("base", Geometry{.block_bytes = 512, .block_count = 1000},
+                                                           std::set<Op>{Op::read, Op::write}));
+    }));
+    ASSERT_TRUE(call("bdev_split_create", params(2)).has_value());
+    TestClient client(world_, *devices_.find("basep0"));
+    int well = 0;
+    world_.as(world_.app(), [&] {
+        for (const char* part : {"basep0", "basep1"}) {
+            spawn([](Device& device, int& count) -> Task<void> {
+                if (co_await device.gate().reset(env::ns_per_s)) ++count;
+            }(*devices_.find(part), well));
+        }
+    });
+    EXPECT_EQ(client.write(0, 8, std::byte{1}), Status::success);
+    EXPECT_TRUE(world_.wait_for([&] { return well == 2; }));
+    EXPECT_GE(disk.resets, 1U);
+    EXPECT_TRUE(client.reads(0, 8, std::byte{1}));
+    disk.reset_outcome = fail(Errc::io_error, "it does not come back");
+    const Result<void> failed = world_.run(devices_.find("basep1")->gate().reset(env::ns_per_s));
+    ASSERT_FALSE(failed);
+    EXPECT_EQ(failed.error().message, "base: it does not come back");
+    EXPECT_EQ(client.write(0, 8, std::byte{2}), Status::success) << "it is not for us to say that it is of no use";
+}
+
+// The disk is removed while it is being reset on behalf of a part: nobody waits for ever.
+TEST_F(SplitTest, TheDiskMayGoWhileItIsReset) {
+    make_ram_disk("base");
+    ASSERT_TRUE(call("bdev_split_create", params(2)).has_value());
+    std::optional<TestClient> client;
+    client.emplace(world_, *devices_.find("basep0"));
+    Device& part = client->device();
+    bool is_reset = false;
+    bool is_gone = false;
+    world_.as(world_.app(), [&] {
+        spawn([](Device& device, bool& done) -> Task<void> {
+            static_cast<void>(co_await device.gate().reset(env::ns_per_s));
+            done = true;
+        }(part, is_reset));
+        spawn([](Registry& devices, bool& done) -> Task<void> {
+            static_cast<void>(co_await devices.remove("base"));
+            done = true;
+        }(devices_, is_gone));
+    });
+    EXPECT_TRUE(world_.wait_for([&] { return is_reset; }));
+    client.reset();
+    EXPECT_TRUE(world_.wait_for([&] { return is_gone; }));
 }
 
 TEST_F(SplitTest, SizesAreMebibytes) {
