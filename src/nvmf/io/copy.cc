@@ -150,6 +150,13 @@ uint32_t copy_bytes(const nvme::Command& command) {
     return std::min(range_count(command), copy_ranges_max) * sizeof(CopySourceRange);
 }
 
+uint64_t copied_blocks(const Request& request) {
+    const uint32_t count = std::min(range_count(request.command), copy_ranges_max);
+    uint64_t blocks = 0;
+    for (uint32_t at = 0; at < count; ++at) blocks += blocks_of(range_at(request, at));
+    return blocks;
+}
+
 void execute_copy(Request& request) {
     NamespaceView& ns = *request.ns;
     // Its data is here; from now on it waits for buffers of its own.

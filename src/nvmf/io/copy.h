@@ -23,6 +23,9 @@ constexpr uint16_t copy_range_blocks_max(uint8_t block_shift) {
 // Of the source ranges that the command brings. More than copy_ranges_max are brought, and refused then.
 uint32_t copy_bytes(const nvme::Command& command);
 
+// How many blocks the ranges of a command have in all, of those that may be.
+uint64_t copied_blocks(const Request& request);
+
 // The namespace is in use by the request, whose control data are the ranges.
 void execute_copy(Request& request);
 

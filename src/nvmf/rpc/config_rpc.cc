@@ -7,6 +7,7 @@
 #include "nvme/fabrics.h"
 #include "nvmf/config_keys.h"
 #include "nvmf/rpc/auth_rpc.h"
+#include "nvmf/rpc/qos_rpc.h"
 #include "nvmf/rpc/rpc.h"
 #include "nvmf/target.h"
 #include "rpc/json.h"
@@ -50,6 +51,7 @@ Json host_entry(const HostPsks& psks, const Subsystem& subsystem, const std::str
     Json params{{"nqn", subsystem.nqn()}, {"host", host}};
     if (const auto psk = psks.find(subsystem.nqn(), host)) params["psk"] = psk->name();
     tell_host_keys(subsystem, host, params);
+    params.update(limits_json(subsystem.limits_of(host)));
     return entry_of("nvmf_subsystem_add_host", std::move(params));
 }
 
