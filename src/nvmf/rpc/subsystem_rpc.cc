@@ -256,15 +256,15 @@ Task<Result<Json>> remove_listener(const TargetHolder& holder, ListenerParams pa
 }
 
 // The key is there before the host is, so that no Connect finds the one without the other.
-Task<Result<void>> add_host_with_psk(const TargetHolder& holder, Subsystem& subsystem, std::string host,
+Task<Result<void>> add_host_with_psk(const TargetHolder& holder, Target& target, Subsystem& subsystem, std::string host,
                                      std::string key_name, HostKeys keys, LimitChange limits) {
     if (holder.keys == nullptr) co_return unsupported("psk without a keyring");
     if (subsystem.hosts().contains(host)) co_return co_await subsystem.add_host(host);
-    auto psk = co_await HostPsk::open(*holder.keys, holder.target->environment().files(), key_name);
+    auto psk = co_await HostPsk::open(*holder.keys, target.environment().files(), key_name);
     if (!psk) co_return fail(psk.error().code, fmt::format("psk: {}", psk.error().message));
     // Two that add the same host at once: the first has it.
     if (subsystem.hosts().contains(host)) co_return co_await subsystem.add_host(host);
-    HostPsks& psks = holder.target->host_psks();
+    HostPsks& psks = target.host_psks();
     const std::string nqn = subsystem.nqn();
     psks.set(nqn, host, std::move(*psk));
     auto added = co_await subsystem.add_host(host, std::move(keys), limits);
@@ -289,8 +289,8 @@ Task<Result<Json>> change_host(TargetHolder& holder, HostParams params, bool is_
     auto subsystem = subsystem_of(holder, params.tgt_name, params.nqn);
     if (!subsystem) co_return std::unexpected(std::move(subsystem).error());
     if (is_added && params.psk) {
-        WEFT_CO_TRY(
-            co_await add_host_with_psk(holder, **subsystem, params.host, *params.psk, std::move(*keys), limits));
+        WEFT_CO_TRY(co_await add_host_with_psk(holder, **target_of(holder, params.tgt_name), **subsystem, params.host,
+                                               *params.psk, std::move(*keys), limits));
     } else if (is_added) {
         WEFT_CO_TRY(co_await (*subsystem)->add_host(params.host, std::move(*keys), limits));
     } else {
