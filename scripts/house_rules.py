@@ -33,6 +33,8 @@ TOKENS = re.compile(r'//[^\n]*|/\*.*?\*/|R"([^()\\ ]{0,16})\(.*?\)\1"|"(?:\\.|[^
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 UNFINISHED = re.compile(r"\b(TO[D]O|FIX[M]E|X[X]X)\b")
 SHELL_FUNCTION = re.compile(r"^(\w+)\(\)")
+FEATURE_TABLE = "docs/nvmf/inventory.md"
+FEATURE_TEST = re.compile(r"`(unit|sim|conformance|e2e|vm): ([^`]+)`")
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)")
 ROOM = re.compile(r"weft_room\(\s*(\w+)([^)]*)\)")
 KEYWORDS = ("DEPENDS", "LIBS", "FOLDERS", "TEST_DEPENDS")
@@ -47,6 +49,7 @@ class House:
     def __init__(self, top):
         self.top = Path(top)
         self.findings = []  # (path, line, rule, text, is a warning)
+        self.test_text = {}  # by folder, when somebody asks for a test
 
     def tell(self, path, line, rule, text, warning=False):
         if any(path.startswith(prefix) and rule_use in text for prefix, rule_use, _ in EXCEPTIONS):
@@ -64,6 +67,8 @@ class House:
                 continue
             if path.endswith(".md"):
                 self.check_links(path, text)
+                if path == FEATURE_TABLE:
+                    self.check_features(path, text)
                 continue
             self.check_text(path, text)
             if path.endswith((".h", ".cc")):
@@ -216,6 +221,44 @@ class House:
                 if line.strip() != "#pragma once":
                     self.tell(path, number, "pragma once", "put #pragma once right after the file comment")
                 return
+
+    def check_features(self, path, text):
+        """Rows are numbered without a gap; what works, or differs, names tests that are there."""
+        wanted = 0
+        for number, line in enumerate(text.split("\n"), 1):
+            cells = [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("| ") else []
+            if line.startswith("## "):
+                wanted = 0
+            if not cells or not cells[0].isdigit():
+                continue
+            wanted += 1
+            answer, tests = (cells[2], cells[3]) if len(cells) == 4 else ("", "")
+            if len(cells) != 4 or int(cells[0]) != wanted:
+                self.tell(path, number, "features", f"row {wanted} of its table is expected, with four cells")
+            elif not answer.startswith(("works", "differs", "does not apply", "missing")):
+                self.tell(path, number, "features", "say works, differs, does not apply or missing")
+            elif answer.startswith(("works", "differs")) and not FEATURE_TEST.search(tests):
+                self.tell(path, number, "features", "name a test")
+            for kind, name in FEATURE_TEST.findall(tests):
+                if not self.has_test(kind, name):
+                    self.tell(path, number, "features", f"there is no test {kind}: {name}")
+
+    def has_test(self, kind, name):
+        if kind == "e2e":
+            return (self.top / "tests/e2e" / f"{name}.sh").exists()
+        if not self.test_text:
+            for folder, pattern in (("src", "*_test.cc"), ("tests/sim", "*_test.cc"), ("tests/conformance", "area*.py"),
+                                    ("tests/vm/cases", "*.sh")):
+                self.test_text[folder] = "".join(file.read_text() for file in sorted((self.top / folder).rglob(pattern)))
+        if kind == "vm":
+            return f"case_{name}()" in self.test_text["tests/vm/cases"]
+        if kind == "conformance":
+            # Many names are made while the cases are: then the area is what can be seen here.
+            area = re.escape(name.partition("/")[0])
+            return re.search(rf'["\']({re.escape(name)}\b|{area}/\{{)', self.test_text["tests/conformance"]) is not None
+        suite, _, case = name.partition(".")
+        where = self.test_text["tests/sim" if kind == "sim" else "src"]
+        return re.search(rf"TEST(?:_F|_P)?\({suite},\s+{case}\)", where) is not None
 
     def check_links(self, path, text):
         for number, line in enumerate(text.split("\n"), 1):

@@ -295,6 +295,7 @@ inline constexpr uint8_t static_controllers = 1u << 0;
 
 namespace copy_formats {
 inline constexpr uint16_t format_0 = 1u << 0;
+inline constexpr uint16_t format_1 = 1u << 1;
 }  // namespace copy_formats
 
 namespace ofcs {

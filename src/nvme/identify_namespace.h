@@ -141,6 +141,9 @@ struct IdentifyNvmNamespace {
     std::array<le32, 64> elbaf{};  // storage tag size in 6:0, protection information format in 8:7
     std::array<uint8_t, 3828> reserved268{};
 };
+namespace pic {
+inline constexpr uint8_t storage_tag_check_read = 1u << 2;  // STCRS
+}
 namespace elbaf {
 inline constexpr uint32_t format_shift = 7;  // PIF, above STS
 }

@@ -150,6 +150,8 @@ Task<void> connect_io(Request& request, ConnectCommand command, ConnectData data
             // The state is the controller's: that of the listener through which its admin queue came.
             qpair.ana = qpair.subsystem->ana.acquire(place.listener);
             find_attached_namespaces(qpair);
+            const auto lane = qpair.subsystem->host_lanes.find(qpair.hostnqn);
+            if (lane != qpair.subsystem->host_lanes.end()) qpair.lane = lane->second.get();
             qpair.io = std::make_unique<IoMeter>();
             if (place.needs_authentication) {
                 qpair.auth = std::make_unique<QpairAuth>(qpair, QpairAuth::limit_default);

@@ -76,6 +76,7 @@ public:
     bool is_connecting = false;  // a Connect is being executed
     SubsystemView* subsystem = nullptr;
     AnaView* ana = nullptr;  // of the controller's listener; nullptr where ANA is not reported
+    HostLane* lane = nullptr;  // I/O queues: where its commands wait, when the host's rates are limited
     Controller* controller = nullptr;     // admin queues: owned by the poll group, on this thread
     PollGroup* controller_group = nullptr;  // where the controller lives
     uint64_t controller_uid = 0;

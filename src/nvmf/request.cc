@@ -41,6 +41,7 @@ void Request::trace_move(RequestState from, RequestEvent event) {
         case RequestEvent::need_buffer: return trace_at(Point::tcp_req_need_buffer);
         case RequestEvent::receive: return;  // where the data comes from is the transport's to tell
         case RequestEvent::hold:
+        case RequestEvent::limit:
         case RequestEvent::await_partner:
         case RequestEvent::withdraw: return trace_at(Point::tcp_req_held);
         case RequestEvent::execute:
@@ -85,6 +86,7 @@ void Request::reset() {
     partial_bytes = 0;
     is_aborted = false;
     is_preempted = false;
+    has_turn = false;
     trace_id_ = 0;
     io.trace_owner = 0;
     control.reset();

@@ -60,10 +60,13 @@ struct Request {
     env::TimeNs began = 0;        // the turn in which its capsule arrived
     bool is_aborted = false;      // Abort asked for it while the device had it
     bool is_preempted = false;    // the same, for a Preempt and Abort
+    bool has_turn = false;        // it has paid what it costs of its host's limits: qos/host_lane.h
+    bool is_turn_of_write = false;  // how it pays, or paid
+    uint64_t turn_bytes = 0;
     bool is_admin_counted = false;  // counts in SubsystemView::admin_outstanding
 
     ListLink<Request> outstanding_link;  // of its qpair
-    ListLink<Request> parked_link;       // held, retrying
+    ListLink<Request> parked_link;       // held, limited, retrying
 
     // The data: what the device reads into or writes from, and what the transport sends.
     std::array<iovec, buffer_max + 1> iov;

@@ -8,6 +8,7 @@ std::string_view name_of(RequestState state) {
         case RequestState::waiting_for_buffer: return "waiting_for_buffer";
         case RequestState::receiving: return "receiving";
         case RequestState::held: return "held";
+        case RequestState::limited: return "limited";
         case RequestState::executing: return "executing";
         case RequestState::retrying: return "retrying";
         case RequestState::sending: return "sending";
@@ -22,6 +23,7 @@ std::string_view name_of(RequestEvent event) {
         case RequestEvent::need_buffer: return "need_buffer";
         case RequestEvent::receive: return "receive";
         case RequestEvent::hold: return "hold";
+        case RequestEvent::limit: return "limit";
         case RequestEvent::execute: return "execute";
         case RequestEvent::retry: return "retry";
         case RequestEvent::await_partner: return "await_partner";

@@ -16,18 +16,20 @@ enum class RequestState : uint8_t {
     waiting_for_buffer,  // in its poll group's buffer FIFO
     receiving,           // the host is sending its data
     held,                // its namespace, or the admin queue, is paused
+    limited,             // its host has done as much as it may (nvmf/qos/)
     executing,           // the device, or a coroutine of the control path, has it
     retrying,            // the device was short of something; submitted again in a later turn
     sending,             // data and completion are on their way to the socket
     waiting_for_partner, // half of a fused operation whose other half, or its data, has not come
     draining,            // the connection is gone; whoever executes it has yet to let go
 };
-inline constexpr size_t request_state_count = 9;
+inline constexpr size_t request_state_count = 10;
 
 enum class RequestEvent : uint8_t {
     need_buffer,
     receive,
     hold,
+    limit,
     execute,
     retry,
     await_partner,
@@ -37,7 +39,7 @@ enum class RequestEvent : uint8_t {
     connection_lost,
     drained,
 };
-inline constexpr size_t request_event_count = 11;
+inline constexpr size_t request_event_count = 12;
 
 std::string_view name_of(RequestState state);
 std::string_view name_of(RequestEvent event);
@@ -69,6 +71,7 @@ inline constexpr Transition transitions[] = {
     {receiving,              Event::connection_lost,  free},
     {executing,              Event::need_buffer,      waiting_for_buffer},  // a read without device memory to lend
     {executing,              Event::hold,             held},
+    {executing,              Event::limit,            limited},
     {executing,              Event::retry,            retrying},
     {executing,              Event::await_partner,    waiting_for_partner},
     {executing,              Event::complete,         sending},
@@ -76,6 +79,9 @@ inline constexpr Transition transitions[] = {
     {held,                   Event::execute,          executing},
     {held,                   Event::complete,         sending},             // aborted, or its namespace is gone
     {held,                   Event::connection_lost,  free},
+    {limited,                Event::execute,          executing},
+    {limited,                Event::complete,         sending},             // aborted
+    {limited,                Event::connection_lost,  free},
     {retrying,               Event::execute,          executing},
     {retrying,               Event::complete,         sending},
     {retrying,               Event::connection_lost,  free},

@@ -483,7 +483,7 @@ Task<Result<void>> Subsystem::set_host_keys(std::string hostnqn, HostKeys keys) 
     co_return Result<void>{};
 }
 
-Task<Result<void>> Subsystem::add_host(std::string hostnqn, HostKeys keys) {
+Task<Result<void>> Subsystem::add_host(std::string hostnqn, HostKeys keys, LimitChange limits) {
     const auto change = co_await begin_change();
     if (!change) co_return being_deleted(nqn());
     if (!nvme::is_valid_nqn(hostnqn)) {
@@ -493,6 +493,8 @@ Task<Result<void>> Subsystem::add_host(std::string hostnqn, HostKeys keys) {
         co_return fail(Errc::already_exists, fmt::format("host {} is allowed already", hostnqn));
     }
     if (keys.host) host_keys_[hostnqn] = std::move(keys);
+    // No Connect is admitted before this change is over.
+    co_await apply_limits(hostnqn, limits.applied_to({}));
     target_.config_changed(host_key(nqn(), hostnqn));
     target_.discovery_changed();
     co_return Result<void>{};
@@ -509,6 +511,7 @@ Task<Result<void>> Subsystem::remove_host(std::string hostnqn) {
     target_.config_changed(host_key(nqn(), hostnqn));
     target_.discovery_changed();
     if (!allow_any_host_) co_await end_controllers("its host may no longer use the subsystem", hostnqn);
+    co_await apply_limits(hostnqn, {});
     co_return Result<void>{};
 }
 

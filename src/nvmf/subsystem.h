@@ -55,6 +55,18 @@ struct HostKeys {
     keyring::KeyRef controller;  // dhchap_ctrlr_key: what we prove ourselves with, when the host asks
 };
 
+// How much a host may do in a second (bdev/gate/rate_limiter.h); what is not named stays as it is.
+struct LimitChange {
+    std::optional<uint64_t> operations, bytes, read_bytes, written_bytes;
+    [[nodiscard]] bool is_empty() const { return !operations && !bytes && !read_bytes && !written_bytes; }
+    [[nodiscard]] bdev::RateLimits applied_to(const bdev::RateLimits& limits) const {
+        return {.operations = operations.value_or(limits.operations),
+                .bytes = bytes.value_or(limits.bytes),
+                .read_bytes = read_bytes.value_or(limits.read_bytes),
+                .written_bytes = written_bytes.value_or(limits.written_bytes)};
+    }
+};
+
 // What became of a host's wish to attach or detach a namespace.
 enum class Attachment : uint8_t { done, no_namespace, bad_controller, is_so_already, busy };
 
@@ -119,12 +131,15 @@ public:
     // Ends the controllers of hosts that came in there and may no longer. Errors: not_found, invalid_argument.
     Task<Result<void>> set_listener_hosts(TransportId address, std::set<std::string, std::less<>> hosts);
     Task<Result<void>> remove_listener(TransportId address);
-    Task<Result<void>> add_host(std::string hostnqn, HostKeys keys = {});
+    Task<Result<void>> add_host(std::string hostnqn, HostKeys keys = {}, LimitChange limits = {});
     // From now on; who is connected stays, and uses them when it authenticates again. Errors: not_found.
     Task<Result<void>> set_host_keys(std::string hostnqn, HostKeys keys);
     // Empty for a host that has none, or is not there.
     [[nodiscard]] HostKeys keys_of(std::string_view hostnqn) const;
     [[nodiscard]] bool needs_authentication(std::string_view hostnqn) const;
+    // From now on, by all its controllers and queues together; what waits goes on by the new limits. Errors: not_found.
+    Task<Result<void>> set_host_limits(std::string hostnqn, LimitChange change);
+    [[nodiscard]] bdev::RateLimits limits_of(std::string_view hostnqn) const;
     // Ends the host's controllers.
     Task<Result<void>> remove_host(std::string hostnqn);
     Task<Result<void>> set_allow_any_host(bool allow);
@@ -179,6 +194,12 @@ private:
     bool allow_any_host_ = false;
     std::set<std::string, std::less<>> hosts_;
     std::map<std::string, HostKeys, std::less<>> host_keys_;  // of those of the hosts that have some
+    struct HostLimits {
+        bdev::RateLimits rates;
+        bdev::RateLimiter limiter;  // of the poll groups' lanes, which end before it
+    };
+    std::map<std::string, std::unique_ptr<HostLimits>, std::less<>> host_limits_;  // of those that have some
+    Task<void> apply_limits(std::string hostnqn, bdev::RateLimits limits);
     std::vector<Listener> listeners_;
     std::map<uint32_t, Namespace> namespaces_;
     // Within a change.

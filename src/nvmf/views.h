@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "nvmf/access/visibility.h"
 #include "nvmf/ana/view.h"
 #include "nvmf/figures.h"
+#include "nvmf/qos/host_lane.h"
 #include "nvmf/request.h"
 #include "nvmf/reservation/state.h"
 #include "reactor/task.h"
@@ -97,6 +99,7 @@ struct SubsystemView {
     bool is_admin_paused = false;
     uint32_t admin_outstanding = 0;
     WaitList admin_drained;
+    std::map<std::string, std::unique_ptr<HostLane>, std::less<>> host_lanes;  // of the hosts with limits, by NQN
     // Requests that wait for the end of a pause, in the order in which they came.
     IntrusiveList<Request, &Request::parked_link> held;
 };

@@ -16,7 +16,9 @@ SIZE_LIMIT, OVERLAP = Cpl(1, 0x83), Cpl(1, 0x87)
 FAILED_FUSED, MISSING_FUSED, UNIT_EXCEEDED = Cpl(0, 9), Cpl(0, 0x0A), Cpl(0, 0x14)
 
 
-def source(slba, blocks):
+def source(slba, blocks, form=0):
+    if form == 1:
+        return struct.pack("<8xQH8x10xHH", slba & (1 << 64) - 1, blocks - 1 & 0xFFFF, 0, 0)
     return struct.pack("<8xQH6xIHH", slba & (1 << 64) - 1, blocks - 1 & 0xFFFF, 0, 0, 0)
 
 
@@ -26,11 +28,11 @@ def copies(world, full):
         _, host = world.io_pair()
         size, blocks = world.blocks[1]
         errors = set()
-        if form:
+        if form > 1:
             errors.add(INVALID_FIELD)
         if nr + 1 > 128:
             errors.add(SIZE_LIMIT)
-        if length < min(nr + 1, 128) * 32:
+        if length < min(nr + 1, 128) * (40 if form == 1 else 32):
             errors.add(SGL_LENGTH)
         total = sum(count for _, count in ranges)
         if any(count > 65535 for _, count in ranges):
@@ -42,7 +44,7 @@ def copies(world, full):
         if length > world.mdts:
             errors |= {INVALID_FIELD, SGL_LENGTH}
         before = read_back(host, 1, blocks - 1, 1) if errors else b""
-        data = b"".join(source(*entry) for entry in ranges).ljust(length, b"\0")[:length]
+        data = b"".join(source(*entry, form) for entry in ranges).ljust(length, b"\0")[:length]
         command = wire.sqe(COPY, 7, 1, wire.sgl(TRANSPORT, length), (to & 0xFFFFFFFF, to >> 32, nr | form << 8))
         got = expect(perform(host, command, data), errors or {OK})
         if errors:
@@ -61,7 +63,11 @@ def copies(world, full):
         yield Case(f"io/copy,overlap,to={to}", "NVM 3.2.2",
                    lambda world, to=to: run(world, to, [(10, 4), (100, 4)], 1, 64, 0))
     for form in range(1, 16):
-        yield Case(f"io/copy,format={form}", "NVM 3.2.2", lambda world, form=form: run(world, 50, [(0, 1)], 0, 32, form))
+        yield Case(f"io/copy,format={form}", "NVM 3.2.2", lambda world, form=form: run(world, 50, [(0, 1)], 0, 40, form))
+    for nr, length in product((0, 1, 101, 102, 127, 128, 255), (0, 32, 39, 40, 80, 4080, 4096, 5119, 5120, 8192)):
+        yield Case(f"io/copy,format=1,nr={nr},length={length}", "NVM 3.2.2",
+                   lambda world, nr=nr, length=length: run(world, blocks // 2, [(0, 1)] * (nr + 1), nr, length, 1),
+                   classes=("C14",))
     for nr, length in product((0, 1, 127, 128, 255), (0, 31, 32, 64, 4095, 4096, 8192)):
         yield Case(f"io/copy,nr={nr},length={length}", "NVM 3.2.2",
                    lambda world, nr=nr, length=length: run(world, blocks // 2, [(0, 1)] * (nr + 1), nr, length, 0),

@@ -37,6 +37,9 @@ check "without a filter both ports are shown" [ "$(count "$port")" -ge 2 ]
 check "it stops again" stop
 
 check "a target that waits" start --wait-for-rpc
+refused "commands for a drive that is not there" "no bdev takes NVMe admin commands" rpc nvmf_set_config '{"admin_cmd_passthru":{"identify_ctrlr":true}}'
+refused "a class that is none" "format" rpc nvmf_set_config '{"admin_cmd_passthru":{"format":true}}'
+check "none of them" rpc nvmf_set_config '{"admin_cmd_passthru":{"identify_ctrlr":false,"sanitize":false}}'
 refused "an unknown filter" "svcid" rpc nvmf_set_config --discovery-filters port
 check "only the port that is asked" rpc nvmf_set_config --discovery-filters svcid --dup-host-policy restrict_per_listener
 check "go" rpc framework_start_init

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Limits of rates: what `weft perf` sees of them, changed while it runs, taken away, saved and loaded.
+# Limits of rates, of bdevs and of hosts: what `weft perf` sees of them, changed while it runs, taken away, saved and loaded.
 # Alone: it measures.
 . "$(dirname "$0")/lib.sh"
 
@@ -73,10 +73,49 @@ check "shown to hosts, too" rpc nvmf_subsystem_add_ns --nqn "$nqn" --namespace '
 check "with a limit" rpc bdev_set_qos_limit Cut0 --r-mbytes-per-sec 100
 check "holds what is written to it" "$bin/weft" perf "${target[@]}" -n "$nqn" --nsid 2 -w randrw -o 16K -q 8 -t 1 --verify
 
+# The limits of a host, by all its queues together; others are not concerned.
+host=nqn.2016-06.io.host:limited
+host_limits() { rpc nvmf_get_subsystems "$nqn" | tr -d ' \n' | grep -o '"assigned_rate_limits":{[^}]*}'; }
+check "the bdev's limit goes" rpc bdev_set_qos_limit Malloc0 --rw-ios-per-sec 0
+refused "a host that is not in the list" "is not in the list" rpc nvmf_subsystem_set_host_qos_limit "$nqn" "$host" --rw-ios-per-sec 5
+check "a host with a limit" rpc nvmf_subsystem_add_host "$nqn" "$host" --rw-ios-per-sec 1500
+is "it is shown" '"assigned_rate_limits":{"rw_ios_per_sec":1500}' "$(host_limits)"
+perf --hostnqn "$host" -w randread -o 4K -q 32 -P 2
+near "1500 reads a second, through two reactors" 1500 "$iops"
+perf -w randread -o 4K -q 32
+check "another host has none" [ "${iops:-0}" -gt 6000 ]
+check "bytes instead" rpc nvmf_subsystem_set_host_qos_limit "$nqn" "$host" --rw-ios-per-sec 0 --w-mbytes-per-sec 10
+perf --hostnqn "$host" -w randwrite -o 64K -q 16 -P 2
+near "10 MiB of its writes a second" $((10 << 20)) "$bytes"
+"$bin/weft" perf "${target[@]}" -n "$nqn" --hostnqn "$host" -w randrw -o 16K -q 16 -P 2 -t 4 --verify >"$work/verify" 2>&1 &
+verify=$!
+changes=0
+for at in $(seq 12); do
+    sleep 0.25
+    rpc nvmf_subsystem_set_host_qos_limit "$nqn" "$host" --rw-ios-per-sec $((at % 3 * 4000)) \
+        --w-mbytes-per-sec $((at % 2 * 50)) >/dev/null && changes=$((changes + 1))
+done
+check "twelve changes while it verifies" [ "$changes" = 12 ]
+wait "$verify"
+check "and it finds what it wrote" grep -q "blocks, 0 wrong" "$work/verify"
+check "few, so that commands wait" rpc nvmf_subsystem_set_host_qos_limit "$nqn" "$host" --rw-ios-per-sec 5 --w-mbytes-per-sec 3
+"$bin/weft" perf "${target[@]}" -n "$nqn" --hostnqn "$host" -w randrw -o 16K -q 16 -P 2 -t 60 >"$work/cut" 2>&1 &
+cut=$!
+sleep 1
+check "a host is cut off while its commands wait" kill -9 "$cut"
+wait "$cut" 2>/dev/null
+idle() { ! rpc nvmf_subsystem_get_qpairs "$nqn" | grep -q "$host"; }
+for at in $(seq 50); do idle && break; sleep 0.1; done
+check "and nothing is left of it" idle
+refused "no limit at all" "No rate limits specified" rpc nvmf_subsystem_set_host_qos_limit "$nqn" "$host"
+refused "removal names no limits" "removed with its limits" rpc nvmf_subsystem_remove_host --nqn "$nqn" --host "$host" --rw_ios_per_sec 5
+check "a limit for the bdev again" rpc bdev_set_qos_limit Malloc0 --rw-ios-per-sec 1000
+
 check "the configuration is saved" bash -c "'$bin/weft' rpc -s '$sock' save_config >'$work/saved.json'"
 check "it stops" stop
 check "and starts with what it saved" start -c "$work/saved.json"
 is "limits are back" '"assigned_rate_limits":{"rw_ios_per_sec":1000,"rw_mbytes_per_sec":0,"r_mbytes_per_sec":0,"w_mbytes_per_sec":0}' "$(limits)"
 is "each disk's" '"assigned_rate_limits":{"rw_ios_per_sec":0,"rw_mbytes_per_sec":0,"r_mbytes_per_sec":100,"w_mbytes_per_sec":0}' "$(limits Cut0)"
+is "and the host's" '"assigned_rate_limits":{"rw_ios_per_sec":5,"w_mbytes_per_sec":3}' "$(host_limits)"
 check "it stops again" stop
 finish

@@ -121,7 +121,10 @@ constexpr Row table[] = {
      "--dhchap-digests=dhchap_digests, --dhchap-dhgroups=dhchap_dhgroups --dup-host-policy=dup_host_policy"},
     {"nvmf_set_crdt", "-t1=crdt1 -t2=crdt2 -t3=crdt3"},
     {"nvmf_set_max_subsystems", "-x=max_subsystems"},
-    {"nvmf_subsystem_add_host", "nqn host -t=tgt_name --dhchap-key=dhchap_key --dhchap-ctrlr-key=dhchap_ctrlr_key"},
+    {"nvmf_subsystem_add_host",
+     "nqn host -t=tgt_name --dhchap-key=dhchap_key --dhchap-ctrlr-key=dhchap_ctrlr_key "
+     "--rw-ios-per-sec=rw_ios_per_sec --rw-mbytes-per-sec=rw_mbytes_per_sec --r-mbytes-per-sec=r_mbytes_per_sec "
+     "--w-mbytes-per-sec=w_mbytes_per_sec"},
     {"nvmf_subsystem_add_listener",
      "nqn -t=listen_address.trtype --trtype=listen_address.trtype -a=listen_address.traddr "
      "--traddr=listen_address.traddr -p=tgt_name -f=listen_address.adrfam --adrfam=listen_address.adrfam "
@@ -152,6 +155,9 @@ constexpr Row table[] = {
      "nqn -t=listen_address.trtype --trtype=listen_address.trtype -a=listen_address.traddr "
      "--traddr=listen_address.traddr -p=tgt_name -f=listen_address.adrfam --adrfam=listen_address.adrfam "
      "-s=listen_address.trsvcid --trsvcid=listen_address.trsvcid"},
+    {"nvmf_subsystem_set_host_qos_limit",
+     "nqn host -t=tgt_name --rw-ios-per-sec=rw_ios_per_sec --rw-mbytes-per-sec=rw_mbytes_per_sec "
+     "--r-mbytes-per-sec=r_mbytes_per_sec --w-mbytes-per-sec=w_mbytes_per_sec"},
     {"nvmf_subsystem_set_keys", "nqn host -t=tgt_name --dhchap-key=dhchap_key --dhchap-ctrlr-key=dhchap_ctrlr_key"},
     {"nvmf_subsystem_remove_ns", "nqn nsid -t=tgt_name"},
     {"nvmf_subsystem_set_ns_ana_group", "nqn nsid anagrpid -t=tgt_name"},

@@ -165,6 +165,12 @@ const std::map<std::string, Case> cases = {
       {"{" + nqn + R"(,"host":"nqn.2016-06.io.host:b","dhchap_key":"key0"})",
        "{" + nqn + R"(,"host":"nqn.2016-06.io.host:b","dhchap_key":"key1","dhchap_ctrlr_key":"key0"})",
        "{" + nqn + R"(,"host":"nqn.2016-06.io.host:b"})"}}},
+    {"nvmf_subsystem_set_host_qos_limit",
+     {{subsystem, {"nvmf_subsystem_add_host", "{" + nqn + R"(,"host":"nqn.2016-06.io.host:b","r_mbytes_per_sec":9})"}},
+      {"{" + nqn + R"(,"host":"nqn.2016-06.io.host:b","rw_ios_per_sec":2001})",
+       "{" + nqn + R"(,"host":"nqn.2016-06.io.host:b","rw_mbytes_per_sec":7,"w_mbytes_per_sec":4})",
+       "{" + nqn + R"(,"host":"nqn.2016-06.io.host:b","w_mbytes_per_sec":18446744073709551615})",
+       "{" + nqn + R"(,"host":"nqn.2016-06.io.host:b","rw_ios_per_sec":0})"}}},
     {"nvmf_set_max_subsystems", {{}, {R"({"max_subsystems":7})"}}},
     {"nvmf_set_config",
      {{}, {R"({"discovery_filters":["svcid","transport"],"dup_host_policy":"restrict_per_listener"})"}}},
@@ -490,6 +496,48 @@ TEST_P(ConfigRoundTripOf, TheStateDirectoryMakesTheSameAgain) {
     EXPECT_EQ(saved_by(how), saved);  // starting changes nothing
     how.state_folder = folder_ / "killed";
     EXPECT_EQ(saved_by(how), saved);
+}
+
+TEST_F(ConfigRoundTripTest, OtherTargetsAreSavedWithAllThatTheyHave) {
+    const std::string of = R"(,"tgt_name":"second")";
+    std::string saved;
+    {
+        Daemon daemon(world_.runtime(), options(false));
+        ASSERT_TRUE(world_.run(daemon.start()));
+        for (
+            const Call& made : {
+                null_device,
+                other_device,
+                transport,
+                subsystem,
+                key0,
+                Call{
+                    "nvmf_create_target",
+                    R"({"name":"second","max_subsystems":7,"discovery_filter":["svcid"],"dup_host_policy":"restrict_per_listener"})"},
+                Call{"nvmf_create_target", R"({"name":"third"})"},
+                Call{"nvmf_create_transport", R"({"trtype":"TCP","max_queue_depth":64)" + of + "}"},
+                Call{"nvmf_put_blockservice2transport", R"({"trtype":"TCP","blockservice":"127.0.0.0/8")" + of + "}"},
+                Call{"nvmf_create_subsystem", "{" + nqn + of + R"(,"ana_reporting":true,"max_namespaces":4})"},
+                Call{"nvmf_subsystem_add_host",
+                     "{" + nqn + of + R"(,"host":"nqn.2016-06.io.host:b","dhchap_key":"key0","rw_ios_per_sec":5})"},
+                Call{"nvmf_subsystem_add_ns",
+                     "{" + nqn + of + R"(,"namespace":{"bdev_name":"M","nsid":1,"no_auto_visible":true}})"},
+                Call{"nvmf_ns_add_host", "{" + nqn + of + R"(,"nsid":1,"host":"nqn.2016-06.io.host:b"})"},
+                Call{"nvmf_subsystem_add_listener", "{" + nqn + of + "," + address + "}"},
+                Call{"nvmf_subsystem_listener_set_ana_state",
+                     "{" + nqn + of + "," + address + R"(,"ana_state":"inaccessible","anagrpid":2})"},
+                Call{"nvmf_discovery_set_nqn", R"({"discovery_nqn":"nqn.2016-06.io.spdk:e")" + of + "}"},
+                Call{"nvmf_discovery_add_referral", R"({"address":{"trtype":"tcp","traddr":"192.0.2.1"})" + of + "}"},
+            }) {
+            expect(daemon, made);
+        }
+        saved = save(daemon);
+        stop(daemon);
+    }
+    for (const char* word : {R"("name": "second")", R"("name": "third")", "inaccessible", "192.0.2.1"}) {
+        EXPECT_NE(saved.find(word), std::string::npos) << word;
+    }
+    EXPECT_EQ(after_loading(saved), saved);
 }
 
 // A client that waits can mend what is wrong and start the framework again.

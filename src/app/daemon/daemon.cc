@@ -127,6 +127,7 @@ void Daemon::add_target_methods() {
     nvmf::add_target_methods(methods_, holder_);
     nvmf::add_subsystem_methods(methods_, holder_);
     nvmf::add_auth_methods(methods_, holder_);
+    nvmf::add_host_qos_methods(methods_, holder_);
     nvmf::add_subsystem_query_methods(methods_, holder_);
     nvmf::add_ana_methods(methods_, holder_);
 }

@@ -127,6 +127,7 @@ const std::map<std::string, Role> expected = {
     {"nvmf_subsystem_remove_host", Role::operate},
     {"nvmf_subsystem_remove_listener", Role::operate},
     {"nvmf_subsystem_remove_ns", Role::operate},
+    {"nvmf_subsystem_set_host_qos_limit", Role::operate},
     {"nvmf_subsystem_set_keys", Role::operate},
     {"nvmf_subsystem_set_ns_ana_group", Role::operate},
     {"rpc_get_methods", Role::read},

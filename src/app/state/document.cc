@@ -249,6 +249,11 @@ Result<rpc::ConfigKey> key_of(const Json& entry) {
                                   "nvmf_subsystem_add_ns",   "nvmf_ns_add_host",        "nvmf_subsystem_add_listener",
                                   "weft_nvmf_set_ana_states"};
     if (std::ranges::find(parts, method) != parts.end()) return key_of_part(method, names);
+    if (method == "nvmf_create_target") {
+        return refuse(method,
+                      "a state directory and a comparison know the program's own target only; weftd -c and "
+                      "load_config make others");
+    }
     return refuse(method, "save_config writes no such method");
 }
 

@@ -95,6 +95,18 @@ Json listener_state(const Json& of, const std::string& state) {
 
 rpc::ConfigKey listener_of(const rpc::ConfigKey& ana) { return {nvmf::listener_kind, ana.object, ana.part}; }
 
+constexpr std::array host_keys = {"dhchap_key", "dhchap_ctrlr_key"};
+constexpr std::array host_limits = {"rw_ios_per_sec", "rw_mbytes_per_sec", "r_mbytes_per_sec", "w_mbytes_per_sec"};
+
+// What nvmf_subsystem_set_keys takes of a host's entry.
+Json keys_of_host(const Json& host) {
+    Json params{{"nqn", host.at("nqn")}, {"host", host.at("host")}};
+    for (const char* name : host_keys) {
+        if (host.contains(name)) params[name] = host.at(name);
+    }
+    return params;
+}
+
 class Planner {
 public:
     Planner(const Document& running, const Document& wanted) : running_(running), wanted_(wanted) {}
@@ -216,10 +228,18 @@ Planner::Altered Planner::alter_in_place(const Key& key, const Json& before, con
     if (key.kind == nvmf::subsystem_kind && names == std::set<std::string>{"allow_any_host"}) {
         return {key, nvmf::allow_any_host_kind, {{"nqn", key.object}, {"allow_any_host", wanted.at("allow_any_host")}}};
     }
-    constexpr std::array host_keys = {"dhchap_key", "dhchap_ctrlr_key"};
     const bool is_of_keys = std::ranges::all_of(
         names, [&](const std::string& name) { return std::ranges::find(host_keys, name) != host_keys.end(); });
-    if (key.kind == nvmf::host_kind && is_of_keys) return {key, "nvmf_subsystem_set_keys", wanted};
+    const bool is_of_limits = std::ranges::all_of(
+        names, [&](const std::string& name) { return std::ranges::find(host_limits, name) != host_limits.end(); });
+    if (key.kind == nvmf::host_kind && is_of_keys) return {key, "nvmf_subsystem_set_keys", keys_of_host(wanted)};
+    if (key.kind == nvmf::host_kind && is_of_limits) {
+        Json params{{"nqn", key.object}, {"host", key.part}};
+        for (const char* name : host_limits) {
+            if (wanted.contains(name)) params[name] = wanted.at(name);
+        }
+        return {key, "nvmf_subsystem_set_host_qos_limit", std::move(params)};
+    }
     if (key.kind == nvmf::namespace_kind && names == std::set<std::string>{"anagrpid"}) {
         const Json& ns = wanted.at("namespace");
         return {key,
@@ -320,12 +340,11 @@ void Planner::find_what_goes_along() {
         if (std::ranges::any_of(altered_, [&key](const Altered& altered) { return altered.key == key; })) continue;
         const Json entry = running_.entry(key);
         const Json& params = params_of(entry);
-        const bool is_concerned =
-            std::ranges::any_of(std::array{"dhchap_key", "dhchap_ctrlr_key"}, [&](const char* name) {
-                const rpc::ConfigKey used = keyring::config_key(text_of(params, name));
-                return gone_.contains(used) && made_.contains(used);
-            });
-        if (is_concerned) altered_.push_back({key, "nvmf_subsystem_set_keys", params});
+        const bool is_concerned = std::ranges::any_of(host_keys, [&](const char* name) {
+            const rpc::ConfigKey used = keyring::config_key(text_of(params, name));
+            return gone_.contains(used) && made_.contains(used);
+        });
+        if (is_concerned) altered_.push_back({key, "nvmf_subsystem_set_keys", keys_of_host(params)});
     }
     // What would be altered in place, but goes and comes anyway, comes as it is wanted.
     std::erase_if(altered_, [this](const Altered& altered) { return gone_.contains(altered.key); });

@@ -280,6 +280,24 @@ TEST_F(PlanTest, LimitsComeChangeAndGo) {
     EXPECT_EQ(calls, Lines({R"(bdev_malloc_delete {"name":"R"})"}));
 }
 
+TEST_F(PlanTest, LimitsOfAHostChangeInPlace) {
+    const auto host = [](const std::string& more) {
+        return entry("nvmf_subsystem_add_host", (R"({"nqn":"nqn.a","host":"nqn.h","psk":"p")" + more + "}").c_str());
+    };
+    Json with = sample();
+    with.push_back(host(R"(,"dhchap_key":"k","rw_ios_per_sec":2000)"));
+    Json other = sample();
+    other.push_back(host(R"(,"dhchap_key":"k","rw_ios_per_sec":0,"w_mbytes_per_sec":7)"));
+    plan(with, other);
+    EXPECT_EQ(calls, Lines({R"(nvmf_subsystem_set_host_qos_limit {"nqn":"nqn.a","host":"nqn.h",)"
+                            R"("rw_ios_per_sec":0,"w_mbytes_per_sec":7})"}));
+    // And its keys, without what the call does not know.
+    Json keys = sample();
+    keys.push_back(host(R"(,"dhchap_key":"l","rw_ios_per_sec":2000)"));
+    plan(with, keys);
+    EXPECT_EQ(calls, Lines({R"(nvmf_subsystem_set_keys {"nqn":"nqn.a","host":"nqn.h","dhchap_key":"l"})"}));
+}
+
 TEST_F(PlanTest, AHistogramComesAndGoesWithItsDevice) {
     Json with = sample();
     with.push_back(entry("bdev_enable_histogram", R"({"name":"R","enable":true})"));

@@ -101,6 +101,7 @@ bool abort_request(Request& victim) {
             if (victim.direction == nvme::TransferDirection::host_to_controller) return false;
             [[fallthrough]];
         case RequestState::held:
+        case RequestState::limited:
         case RequestState::retrying:
             if (!mutant::on(mutant::abort_completes_twice)) stop_waiting(victim);
             victim.set_status(status::aborted_by_request);

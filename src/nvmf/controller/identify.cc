@@ -125,7 +125,7 @@ nvme::IdentifyController describe_controller(const Controller& controller) {
     if (ability(controller, bdev::Op::compare_and_write).cannot == 0) {
         data.fuses = nvme::fuses::compare_and_write;
     }
-    data.ocfs = nvme::copy_formats::format_0;
+    data.ocfs = nvme::copy_formats::format_0 | nvme::copy_formats::format_1;
     // Always: a namespace with a volatile cache may be added later, and hosts ask only once.
     data.vwc = nvme::vwc::present | nvme::vwc::no_broadcast_flush;
     data.ofcs = nvme::ofcs::disconnect;
@@ -198,6 +198,7 @@ nvme::IdentifyNvmNamespace describe_protection(const NamespaceView& ns) {
     if (!format.has_tuple() || ns.identity.hide_metadata) return data;
     const uint8_t storage_bits = format.storage_tag_bits();
     data.lbstm = (uint64_t{1} << storage_bits) - 1;
+    if (storage_bits != 0) data.pic = nvme::pic::storage_tag_check_read;  // STCR of Copy
     data.elbaf[0] = static_cast<uint32_t>(format.guard) << nvme::elbaf::format_shift | storage_bits;
     return data;
 }

@@ -40,6 +40,7 @@ void fail_alone(Request& half, Status outcome) {
     half.fused_outcome = outcome;
     switch (half.state()) {
         case RequestState::held:
+        case RequestState::limited:
         case RequestState::retrying:
         case RequestState::waiting_for_partner:
             stop_waiting(half);
@@ -196,6 +197,7 @@ void forget_fused(Request& request) {
 bool abort_fused(Request& request) {
     switch (request.state()) {
         case RequestState::held:
+        case RequestState::limited:
         case RequestState::retrying:
         case RequestState::waiting_for_partner:
             leave_fused(request);

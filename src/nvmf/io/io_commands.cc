@@ -278,6 +278,7 @@ bool uses_heap(const Request& request) {
 bool takes_received_data(const Request& request) {
     const IoOpcode opcode = request.command.io_opcode();
     if (opcode != IoOpcode::write && opcode != IoOpcode::compare) return false;
+    if (request.qpair->lane != nullptr) return false;  // it may have to wait
     const NamespaceView* ns = request.qpair->find_namespace(request.command.nsid);
     return ns != nullptr && !ns->is_paused && ns->device->consumes_data_inline();
 }
@@ -285,6 +286,8 @@ bool takes_received_data(const Request& request) {
 void execute_io(Request& request) {
     request.move(RequestEvent::execute);
     request.qpair->group().thread().reactor().note_io();
+    if (request.qpair->lane != nullptr && !request.qpair->lane->pass(request)) [[unlikely]]
+        return;
     if (is_fused(request)) [[unlikely]]
         return execute_fused(request);
     const nvme::Command& command = request.command;
@@ -338,6 +341,7 @@ void stop_waiting(Request& request) {
     switch (request.state()) {
         case RequestState::waiting_for_buffer: request.qpair->buffers().stop_waiting(request.buffer_waiter); break;
         case RequestState::held: request.qpair->subsystem->held.remove(request); break;
+        case RequestState::limited: request.qpair->lane->stop_waiting(request); break;
         case RequestState::retrying: request.qpair->group().unpark(request); break;
         default: break;
     }

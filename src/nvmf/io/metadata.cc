@@ -29,15 +29,16 @@ uint16_t storage_tag_of(const nvme::Command& command, Guard guard) {
     return guard == Guard::crc32 ? static_cast<uint16_t>(command.cdw2.value() & 0xFFFF) : uint16_t{0};
 }
 
-// A host that knows nothing of the tuples: all is made, and all is checked that we can know.
-bdev::Protection for_unaware(const nvme::Command& command, const ProtectionFormat& format) {
-    return {.reference = command.slba() & format.reference_mask(),
+}  // namespace
+
+bdev::Protection protection_for_unaware(uint64_t lba, const ProtectionFormat& format) {
+    return {.reference = lba & format.reference_mask(),
             .is_ours = true,
             .checks_guard = true,
             .checks_reference = format.type != ProtectionType::type3};
 }
 
-bdev::Protection of_command(const nvme::Command& command, const ProtectionFormat& format) {
+bdev::Protection protection_of(const nvme::Command& command, const ProtectionFormat& format) {
     const uint32_t bits = command.cdw12;
     return {.reference = reference_of(command, format.guard),
             .storage_tag = storage_tag_of(command, format.guard),
@@ -50,7 +51,12 @@ bdev::Protection of_command(const nvme::Command& command, const ProtectionFormat
             .checks_storage = (bits & io_bits::storage_tag_check) != 0};
 }
 
-}  // namespace
+// 5.3.3: for type 1 the command's tag is the LBA's low bits, for type 3 there is nothing to check.
+bool is_reference_allowed(const bdev::Protection& protection, const ProtectionFormat& format, uint64_t lba) {
+    if (format.type == ProtectionType::type3) return !protection.checks_reference;
+    if (format.type != ProtectionType::type1 || (!protection.is_ours && !protection.checks_reference)) return true;
+    return protection.reference == (lba & format.reference_mask());
+}
 
 uint32_t metadata_transferred(const nvme::Command& command, const NamespaceView& ns) {
     const bool is_left_to_us = ns.identity.hide_metadata || (acts(command) && ns.metadata.is_tuple_only());
@@ -65,15 +71,10 @@ nvme::Status use_metadata(Request& request) {
     io.metadata_in_data = bdev::has_data(io.op) && metadata_transferred(command, ns) != 0;
     io.protection = nullptr;
     if (!format.has_tuple()) return status::success;  // PRINFO has no meaning then
-    request.protection = ns.identity.hide_metadata ? for_unaware(command, format) : of_command(command, format);
-    const bdev::Protection& protection = request.protection;
-    if (!ns.identity.hide_metadata) {
-        // 5.3.3: for type 1 the command's tag is the LBA's low bits, for type 3 there is nothing to check.
-        const bool is_type1_wrong = format.type == ProtectionType::type1 &&
-                                    (protection.is_ours || protection.checks_reference) &&
-                                    protection.reference != (command.slba() & format.reference_mask());
-        const bool is_type3_wrong = format.type == ProtectionType::type3 && protection.checks_reference;
-        if (is_type1_wrong || is_type3_wrong) return status::invalid_protection_information.with_dnr();
+    const bool is_unaware = ns.identity.hide_metadata;
+    request.protection = is_unaware ? protection_for_unaware(command.slba(), format) : protection_of(command, format);
+    if (!is_unaware && !is_reference_allowed(request.protection, format, command.slba())) {
+        return status::invalid_protection_information.with_dnr();
     }
     io.protection = &request.protection;
     return status::success;

@@ -19,6 +19,13 @@ inline uint64_t transfer_bytes(const nvme::Command& command, const NamespaceView
     return blocks * (ns.block_bytes + metadata_transferred(command, ns));
 }
 
+// What the command says of blocks that it writes or reads from its LBA on.
+bdev::Protection protection_of(const nvme::Command& command, const bdev::ProtectionFormat& format);
+// For a host that knows nothing of the tuples: all is made, and all is checked that we can know.
+bdev::Protection protection_for_unaware(uint64_t lba, const bdev::ProtectionFormat& format);
+// Whether the initial reference tag is one that the type allows for blocks from `lba` on (5.3.3).
+bool is_reference_allowed(const bdev::Protection& protection, const bdev::ProtectionFormat& format, uint64_t lba);
+
 // Tells the device, by request.io, where the metadata is and what of it is checked and made. Before each use of a
 // device with metadata. Errors: Invalid Protection Information.
 nvme::Status use_metadata(Request& request);

@@ -57,6 +57,7 @@ void gather(Request& request, Bytes& data, size_t size) {
 
 bool can_stream(const Request& request, uint32_t buffer_bytes) {
     if (request.command.io_opcode() != nvme::IoOpcode::write) return false;
+    if (request.qpair->lane != nullptr) return false;  // it may have to wait
     const NamespaceView* ns = namespace_of(request);
     return ns != nullptr && !ns->is_paused && ns->device->consumes_data_inline() && ns->block_bytes <= buffer_bytes;
 }

@@ -7,6 +7,7 @@
 #include "nvme/fabrics.h"
 #include "nvmf/config_keys.h"
 #include "nvmf/rpc/auth_rpc.h"
+#include "nvmf/rpc/qos_rpc.h"
 #include "nvmf/rpc/rpc.h"
 #include "nvmf/target.h"
 #include "rpc/json.h"
@@ -50,6 +51,7 @@ Json host_entry(const HostPsks& psks, const Subsystem& subsystem, const std::str
     Json params{{"nqn", subsystem.nqn()}, {"host", host}};
     if (const auto psk = psks.find(subsystem.nqn(), host)) params["psk"] = psk->name();
     tell_host_keys(subsystem, host, params);
+    params.update(limits_json(subsystem.limits_of(host)));
     return entry_of("nvmf_subsystem_add_host", std::move(params));
 }
 
@@ -151,6 +153,31 @@ void write_subsystem_config(const HostPsks& psks, const Subsystem& subsystem, Js
     }
 }
 
+// The calls that make what a target has, if it is the program's own.
+void write_target_config(const Target& target, Json& entries) {
+    for (const auto& transport : target.transports()) {
+        entries.push_back(transport_entry(*transport));
+        for (const Network& network : transport->networks.networks()) {
+            entries.push_back(network_entry(transport->name(), network));
+        }
+    }
+    if (Json entry = discovery_nqn_entry(target); !entry.is_null()) entries.push_back(std::move(entry));
+    for (const Referral& referral : target.referrals()) entries.push_back(referral_entry(referral));
+    for (const auto& [nqn, subsystem] : target.subsystems()) {
+        write_subsystem_config(target.host_psks(), *subsystem, entries);
+    }
+    if (Json entry = announcement_entry(target); !entry.is_null()) entries.push_back(std::move(entry));
+}
+
+// One of nvmf_create_target.
+Json target_entry(const Target& target) {
+    const bool is_restricted = target.duplicate_host_policy == DuplicateHostPolicy::restrict_per_listener;
+    return entry_of("nvmf_create_target", {{"name", target.name()},
+                                           {"max_subsystems", target.subsystem_max()},
+                                           {"discovery_filter", target.discovery_filter.names()},
+                                           {"dup_host_policy", is_restricted ? "restrict_per_listener" : "allow"}});
+}
+
 Json part_entry(const HostPsks& psks, const Subsystem& subsystem, const rpc::ConfigKey& key) {
     const std::string& nqn = subsystem.nqn();
     if (key.kind == subsystem_kind || key.kind == allow_any_host_kind) return subsystem_entry(subsystem);
@@ -209,18 +236,16 @@ void write_config(const TargetHolder& holder, Json& entries) {
     entries.push_back(retry_delays_entry(holder));
     entries.push_back(set_config_entry(holder));
     if (holder.target == nullptr) return;
-    for (const auto& transport : holder.target->transports()) {
-        entries.push_back(transport_entry(*transport));
-        for (const Network& network : transport->networks.networks()) {
-            entries.push_back(network_entry(transport->name(), network));
+    write_target_config(*holder.target, entries);
+    for (const Target* other : holder.others.all()) {
+        entries.push_back(target_entry(*other));
+        Json own = Json::array();
+        write_target_config(*other, own);
+        for (Json& entry : own) {
+            entry["params"]["tgt_name"] = other->name();
+            entries.push_back(std::move(entry));
         }
     }
-    if (Json entry = discovery_nqn_entry(*holder.target); !entry.is_null()) entries.push_back(std::move(entry));
-    for (const Referral& referral : holder.target->referrals()) entries.push_back(referral_entry(referral));
-    for (const auto& [nqn, subsystem] : holder.target->subsystems()) {
-        write_subsystem_config(holder.target->host_psks(), *subsystem, entries);
-    }
-    if (Json entry = announcement_entry(*holder.target); !entry.is_null()) entries.push_back(std::move(entry));
 }
 
 }  // namespace weft::nvmf

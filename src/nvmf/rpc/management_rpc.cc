@@ -121,7 +121,7 @@ void add_management_methods(rpc::Registry& registry, TargetHolder& holder) {
         {.name = "nvmf_create_target",
          .role = rpc::Role::operate,
          .text = "Makes one more target in this process, with poll groups, transports and "
-                 "subsystems of its own. It is not in save_config, and does not outlive the program",
+                 "subsystems of its own. It is in save_config, but a state directory does not keep it",
          .result = "string: its name",
          .codes = refused_as_internal},
         [&holder](CreateTarget params) { return create_target(holder, std::move(params)); });

@@ -51,4 +51,12 @@ std::vector<std::string> OtherTargets::names() const {
     return list;
 }
 
+std::vector<const Target*> OtherTargets::all() const {
+    std::vector<const Target*> list;
+    for (const auto& [name, target] : targets_) {
+        if (target->state() == TargetState::running) list.push_back(target.get());
+    }
+    return list;
+}
+
 }  // namespace weft::nvmf

@@ -31,6 +31,8 @@ public:
     // One that runs, or nullptr.
     [[nodiscard]] Target* find(std::string_view name) const;
     [[nodiscard]] std::vector<std::string> names() const;
+    // Those that run.
+    [[nodiscard]] std::vector<const Target*> all() const;
 
 private:
     std::map<std::string, std::unique_ptr<Target>, std::less<>> targets_;

@@ -6,6 +6,7 @@
 #include "nvmf/auth/qpair_auth.h"
 #include "nvmf/controller/controller.h"
 #include "nvmf/rpc/auth_rpc.h"
+#include "nvmf/rpc/qos_rpc.h"
 #include "nvmf/rpc/rpc.h"
 #include "nvmf/target.h"
 #include "rpc/json.h"
@@ -76,6 +77,9 @@ Json to_json(const HostPsks& psks, const Subsystem& subsystem) {
         Json entry{{"nqn", host}};
         if (const auto psk = psks.find(identity.nqn, host)) entry["psk"] = psk->name();
         tell_host_keys(subsystem, host, entry);
+        if (Json limits = limits_json(subsystem.limits_of(host)); !limits.empty()) {
+            entry["assigned_rate_limits"] = std::move(limits);
+        }
         hosts.push_back(std::move(entry));
     }
     if (identity.is_discovery) return json;

@@ -51,6 +51,8 @@ void add_management_methods(rpc::Registry& registry, TargetHolder& holder);
 void add_target_methods(rpc::Registry& registry, TargetHolder& holder);
 void add_subsystem_methods(rpc::Registry& registry, TargetHolder& holder);
 void add_auth_methods(rpc::Registry& registry, TargetHolder& holder);
+// nvmf_subsystem_set_host_qos_limit.
+void add_host_qos_methods(rpc::Registry& registry, TargetHolder& holder);
 void add_ana_methods(rpc::Registry& registry, TargetHolder& holder);
 void add_subsystem_query_methods(rpc::Registry& registry, TargetHolder& holder);
 // The {method, params} entries that make the target's present configuration again.

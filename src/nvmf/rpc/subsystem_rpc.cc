@@ -5,6 +5,7 @@
 #include "nvme/fabrics.h"
 #include "nvmf/rpc/auth_rpc.h"
 #include "nvmf/rpc/listen_address.h"
+#include "nvmf/rpc/qos_rpc.h"
 #include "nvmf/rpc/rpc.h"
 #include "nvmf/target.h"
 #include "rpc/json.h"
@@ -143,7 +144,7 @@ struct ListenerParams {
 struct HostParams {
     std::string nqn, host;
     std::optional<std::string> tgt_name, psk, dhchap_key, dhchap_ctrlr_key;
-    std::optional<uint64_t> timeout_ms;
+    std::optional<uint64_t> timeout_ms, rw_ios_per_sec, rw_mbytes_per_sec, r_mbytes_per_sec, w_mbytes_per_sec;
     static constexpr auto fields() {
         using P = HostParams;
         return rpc::fields(
@@ -153,7 +154,12 @@ struct HostParams {
             rpc::optional("dhchap_key", &P::dhchap_key, "Name of the key that it must authenticate with"),
             rpc::optional("dhchap_ctrlr_key", &P::dhchap_ctrlr_key,
                           "Name of the key that the controller authenticates with, if the host asks"),
-            rpc::optional("timeout_ms", &P::timeout_ms, "Accepted: removal waits for the host's I/O"));
+            rpc::optional("timeout_ms", &P::timeout_ms, "Accepted: removal waits for the host's I/O"),
+            rpc::optional("rw_ios_per_sec", &P::rw_ios_per_sec,
+                          "I/O commands a second, as nvmf_subsystem_set_host_qos_limit has it"),
+            rpc::optional("rw_mbytes_per_sec", &P::rw_mbytes_per_sec, "MiB a second of reads and writes"),
+            rpc::optional("r_mbytes_per_sec", &P::r_mbytes_per_sec, "MiB a second of reads"),
+            rpc::optional("w_mbytes_per_sec", &P::w_mbytes_per_sec, "MiB a second of writes"));
     }
 };
 
@@ -250,18 +256,18 @@ Task<Result<Json>> remove_listener(const TargetHolder& holder, ListenerParams pa
 }
 
 // The key is there before the host is, so that no Connect finds the one without the other.
-Task<Result<void>> add_host_with_psk(const TargetHolder& holder, Subsystem& subsystem, std::string host,
-                                     std::string key_name, HostKeys keys) {
+Task<Result<void>> add_host_with_psk(const TargetHolder& holder, Target& target, Subsystem& subsystem, std::string host,
+                                     std::string key_name, HostKeys keys, LimitChange limits) {
     if (holder.keys == nullptr) co_return unsupported("psk without a keyring");
     if (subsystem.hosts().contains(host)) co_return co_await subsystem.add_host(host);
-    auto psk = co_await HostPsk::open(*holder.keys, holder.target->environment().files(), key_name);
+    auto psk = co_await HostPsk::open(*holder.keys, target.environment().files(), key_name);
     if (!psk) co_return fail(psk.error().code, fmt::format("psk: {}", psk.error().message));
     // Two that add the same host at once: the first has it.
     if (subsystem.hosts().contains(host)) co_return co_await subsystem.add_host(host);
-    HostPsks& psks = holder.target->host_psks();
+    HostPsks& psks = target.host_psks();
     const std::string nqn = subsystem.nqn();
     psks.set(nqn, host, std::move(*psk));
-    auto added = co_await subsystem.add_host(host, std::move(keys));
+    auto added = co_await subsystem.add_host(host, std::move(keys), limits);
     if (!added && added.error().code != Errc::already_exists) psks.remove(nqn, host);
     co_return added;
 }
@@ -270,14 +276,23 @@ Task<Result<Json>> change_host(TargetHolder& holder, HostParams params, bool is_
     if (!is_added && (params.psk || params.dhchap_key || params.dhchap_ctrlr_key)) {
         co_return fail(Errc::invalid_argument, "a host is removed with its keys: name none");
     }
+    const LimitChange limits = LimitParams{.rw_ios_per_sec = params.rw_ios_per_sec,
+                                           .rw_mbytes_per_sec = params.rw_mbytes_per_sec,
+                                           .r_mbytes_per_sec = params.r_mbytes_per_sec,
+                                           .w_mbytes_per_sec = params.w_mbytes_per_sec}
+                                   .change();
+    if (!is_added && !limits.is_empty()) {
+        co_return fail(Errc::invalid_argument, "a host is removed with its limits: name none");
+    }
     auto keys = co_await find_host_keys(holder, params.dhchap_key, params.dhchap_ctrlr_key);
     if (!keys) co_return std::unexpected(std::move(keys).error());
     auto subsystem = subsystem_of(holder, params.tgt_name, params.nqn);
     if (!subsystem) co_return std::unexpected(std::move(subsystem).error());
     if (is_added && params.psk) {
-        WEFT_CO_TRY(co_await add_host_with_psk(holder, **subsystem, params.host, *params.psk, std::move(*keys)));
+        WEFT_CO_TRY(co_await add_host_with_psk(holder, **target_of(holder, params.tgt_name), **subsystem, params.host,
+                                               *params.psk, std::move(*keys), limits));
     } else if (is_added) {
-        WEFT_CO_TRY(co_await (*subsystem)->add_host(params.host, std::move(*keys)));
+        WEFT_CO_TRY(co_await (*subsystem)->add_host(params.host, std::move(*keys), limits));
     } else {
         WEFT_CO_TRY(co_await (*subsystem)->remove_host(params.host));
     }

@@ -100,8 +100,31 @@ Task<Result<Json>> get_stats(Target& target) {
         {"tick_rate", env::ns_per_s}, {"poll_groups", std::move(groups)}, {"transports", std::move(transports)}};
 }
 
+// The classes of admin commands that the field's targets hand to an NVMe drive behind a namespace. There is no such
+// device here, so that none may be asked for: a host would be told of a drive that is not there.
+struct AdminPassthru {
+    bool identify_ctrlr = false, identify_uuid_list = false, get_log_page = false, get_set_features = false,
+         sanitize = false, security_send_recv = false, fw_update = false, nvme_mi = false, vendor_specific = false;
+    static constexpr auto fields() {
+        using P = AdminPassthru;
+        constexpr const char* text = "Not supported: refused when true";
+        return rpc::fields(rpc::optional("identify_ctrlr", &P::identify_ctrlr, text),
+                           rpc::optional("identify_uuid_list", &P::identify_uuid_list, text),
+                           rpc::optional("get_log_page", &P::get_log_page, text),
+                           rpc::optional("get_set_features", &P::get_set_features, text),
+                           rpc::optional("sanitize", &P::sanitize, text),
+                           rpc::optional("security_send_recv", &P::security_send_recv, text),
+                           rpc::optional("fw_update", &P::fw_update, text), rpc::optional("nvme_mi", &P::nvme_mi, text),
+                           rpc::optional("vendor_specific", &P::vendor_specific, text));
+    }
+    [[nodiscard]] bool wants_any() const {
+        return identify_ctrlr || identify_uuid_list || get_log_page || get_set_features || sanitize ||
+               security_send_recv || fw_update || nvme_mi || vendor_specific;
+    }
+};
+
 struct SetConfig {
-    std::optional<Json> admin_cmd_passthru;
+    std::optional<AdminPassthru> admin_cmd_passthru;
     std::optional<std::vector<std::string>> discovery_filters;
     std::optional<std::vector<nvme::auth::Hash>> dhchap_digests;
     std::optional<std::vector<nvme::auth::Group>> dhchap_dhgroups;
@@ -109,7 +132,8 @@ struct SetConfig {
     static constexpr auto fields() {
         using P = SetConfig;
         return rpc::fields(
-            rpc::optional("admin_cmd_passthru", &P::admin_cmd_passthru, "Accepted: nothing is passed through"),
+            rpc::optional("admin_cmd_passthru", &P::admin_cmd_passthru,
+                          "Admin commands handed to a drive: none may be asked for, all must be false"),
             rpc::optional("poll_groups_mask", &P::poll_groups_mask, "Not supported: the core mask -m decides"),
             rpc::optional("discovery_filter", &P::discovery_filter,
                           "Older form of discovery_filters: match_any, or names with commas between"),
@@ -135,6 +159,11 @@ Result<uint32_t> bits_of(const char* name, const std::optional<std::vector<T>>& 
 }
 
 Task<Result<Json>> set_config(TargetHolder& holder, SetConfig params) {
+    if (params.admin_cmd_passthru && params.admin_cmd_passthru->wants_any()) {
+        co_return fail(Errc::invalid_argument,
+                       "admin_cmd_passthru: no bdev takes NVMe admin commands, so that none can be passed through; a "
+                       "program may take over opcodes in C++ (docs/embedding.md)");
+    }
     if (params.poll_groups_mask) {
         co_return fail(Errc::invalid_argument, "poll_groups_mask is not supported: give weftd -m the CPUs to use");
     }
