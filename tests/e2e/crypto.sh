@@ -50,6 +50,11 @@ check "it stops" stop
 check "and starts with what it had" start --state "$work/state"
 check "the data are there" io compare 1 --offset 0 --length 64K --pattern 0x5a
 refused "the key of the call is not" "no crypto key" rpc accel_crypto_keys_get -k plain
+check "its base goes" rpc bdev_aio_delete File
+refused "and the crypto bdev with it" "No such device" rpc bdev_get_bdevs -b Secret
+refused "its key is still in use" "in use" rpc accel_crypto_key_destroy -n disk
+check "the base comes back" rpc bdev_aio_create "$work/disk.img" File 512
+check "and the crypto bdev with it" rpc bdev_get_bdevs -b Secret -t 2000
 check "delete" rpc bdev_crypto_delete Secret
 refused "it is gone" "No such device" rpc bdev_get_bdevs -b Secret
 check "with its namespace; the key is free" rpc accel_crypto_key_destroy -n disk

@@ -43,11 +43,16 @@ void Rig::start_target() {
     add_seats(*side_->runtime, true);
 }
 
+DeviceModules& Rig::modules() {
+    if (side_->modules == nullptr) side_->modules = std::make_unique<DeviceModules>(side_->bdevs, *side_->runtime);
+    return *side_->modules;
+}
+
 void Rig::stop_target() {
     if (side_ == nullptr) return;
     run([](Rig& rig) -> Task<void> {
         co_await rig.target().stop();
-        for (bdev::Device* device : rig.bdevs().all()) (void)co_await rig.bdevs().remove(device->name());
+        co_await rig.bdevs().remove_all();
     }(*this));
     run_for(10 * env::ns_per_ms);  // channels and the like go by messages
     std::erase_if(seats_, [](const Seat& seat) { return seat.is_target; });

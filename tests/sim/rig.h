@@ -20,6 +20,7 @@
 #include "nvme_host/tcp/connection_group.h"
 #include "nvmf/target.h"
 #include "reactor/runtime.h"
+#include "sim/device_modules.h"
 
 namespace weft::test {
 
@@ -53,6 +54,8 @@ public:
     [[nodiscard]] Runtime& target_runtime() { return *side_->runtime; }
     [[nodiscard]] nvmf::Target& target() { return *side_->target; }
     [[nodiscard]] bdev::Registry& bdevs() { return side_->bdevs; }
+    // Made when they are first asked for: they look at each device that comes.
+    [[nodiscard]] DeviceModules& modules();
     [[nodiscard]] nvme_host::tcp::ConnectionGroup& host_group(size_t host) { return *hosts_[host].group; }
     [[nodiscard]] env::Environment& host_environment(size_t host) { return *hosts_[host].environment; }
     [[nodiscard]] Thread& host_thread(size_t host) { return hosts_[host].runtime->app_thread(); }
@@ -90,6 +93,7 @@ private:
         std::unique_ptr<env::Environment> environment;
         std::unique_ptr<Runtime> runtime;
         bdev::Registry bdevs;
+        std::unique_ptr<DeviceModules> modules;
         std::unique_ptr<nvmf::Target> target;
     };
     // Where a reactor is run from.

@@ -105,7 +105,6 @@ void Daemon::add_methods() {
     bdev::add_malloc_methods(methods_, bdevs_, is_concurrent);
     bdev::add_zoned_methods(methods_, bdevs_);
     bdev::add_null_methods(methods_, bdevs_);
-    bdev::add_crypto_methods(methods_, bdevs_, accel_);
     bdev::add_file_methods(methods_, bdevs_, is_concurrent);
     bdev::add_raid_methods(methods_, raids_, [this] {
         if (keeper_ != nullptr) keeper_->touched({bdev::raid_options_kind, "", ""});
@@ -115,6 +114,7 @@ void Daemon::add_methods() {
     bdev::add_error_methods(methods_, awaited_bdevs_);
     bdev::add_split_methods(methods_, awaited_bdevs_);
     bdev::add_zone_block_methods(methods_, awaited_bdevs_);
+    bdev::add_crypto_methods(methods_, awaited_bdevs_, accel_);
     if (options_.has_target) add_target_methods();
     if (options_.rpcs_allowed) methods_.set_allowed(allowed_names(*options_.rpcs_allowed));
 }

@@ -26,10 +26,47 @@ std::vector<std::unique_ptr<Base>> alone(std::unique_ptr<Base> base) {
     return bases;
 }
 
+Json config_of(const CryptoOptions& options) {
+    return {
+        {"method", "bdev_crypto_create"},
+        {"params", {{"base_bdev_name", options.base_name}, {"name", options.name}, {"key_name", options.key_name}}}};
+}
+
+Result<std::vector<std::string>> make(Registry& registry, accel::Framework& framework, const CryptoOptions& options,
+                                      const HeldKey& key) {
+    if (!framework.module_of(accel::Op::encrypt).is_inline() || !framework.module_of(accel::Op::decrypt).is_inline()) {
+        return fail(Errc::not_supported,
+                    "the module that encrypts must do so on the spot: assign software to encrypt "
+                    "and decrypt (accel_assign_opc)");
+    }
+    auto base = Base::open(registry, options.base_name, "crypto");
+    if (!base) return std::unexpected(std::move(base).error());
+    Device& below = (*base)->device();
+    if (below.metadata().metadata_bytes != 0) {
+        return fail(
+            Errc::not_supported,
+            fmt::format("base_bdev_name: the blocks of {} have metadata, which would not be encrypted", below.name()));
+    }
+    if (below.zones() != nullptr) {
+        return fail(Errc::not_supported, fmt::format("base_bdev_name: {} is a zoned bdev", below.name()));
+    }
+    const Uuid uuid = crypto_uuid(below.uuid());
+    WEFT_TRY(registry.add(std::make_unique<CryptoDevice>(options, uuid, registry, std::move(*base), framework, key)));
+    return std::vector{options.name};
+}
+
 }  // namespace
 
+// Refused while there is another copy, or somebody else has taken the key up.
+HeldKey::~HeldKey() {
+    if (!is_own_ || !key_) return;
+    const std::string name = key_->name();
+    key_ = {};
+    static_cast<void>(keys_->remove(name));
+}
+
 CryptoDevice::CryptoDevice(CryptoOptions options, Uuid uuid, Registry& registry, std::unique_ptr<Base> base,
-                           accel::Framework& framework, accel::CryptoKeyRef key)
+                           accel::Framework& framework, HeldKey key)
     : StackedDevice(options.name, uuid, encrypted(base->device()), registry, alone(std::move(base))),
       options_(std::move(options)),
       framework_(framework),
@@ -58,15 +95,10 @@ void CryptoDevice::describe(Json& driver_specific) const {
         {"base_bdev_name", base(0)->device().name()}, {"name", name()}, {"key_name", options_.key_name}};
 }
 
-void CryptoDevice::write_config(Json& entries) const {
-    entries.push_back(
-        {{"method", "bdev_crypto_create"},
-         {"params",
-          {{"base_bdev_name", base(0)->device().name()}, {"name", name()}, {"key_name", options_.key_name}}}});
-}
+void CryptoDevice::write_config(Json& entries) const { entries.push_back(config_of(options_)); }
 
 Task<void> CryptoDevice::close() {
-    key_ = {};
+    key_.reset();
     co_await StackedDevice::close();
 }
 
@@ -95,33 +127,16 @@ Uuid crypto_uuid(const Uuid& base) {
     return Uuid(octets);
 }
 
-Result<CryptoDevice*> create_crypto_device(Registry& registry, accel::Framework& framework, CryptoOptions options) {
+Result<void> create_crypto_device(Awaited& awaited, accel::Framework& framework, const CryptoOptions& options) {
     auto key = framework.keys().find(options.key_name);
     if (!key) return std::unexpected(std::move(key).error());
-    if (registry.is_taken(options.name)) {
-        return fail(Errc::already_exists, fmt::format("a bdev {} is there already", options.name));
-    }
-    if (!framework.module_of(accel::Op::encrypt).is_inline() || !framework.module_of(accel::Op::decrypt).is_inline()) {
-        return fail(Errc::not_supported,
-                    "the module that encrypts must do so on the spot: assign software to encrypt "
-                    "and decrypt (accel_assign_opc)");
-    }
-    auto base = Base::open(registry, options.base_name, "crypto");
-    if (!base) return std::unexpected(std::move(base).error());
-    Device& below = (*base)->device();
-    if (below.metadata().metadata_bytes != 0) {
-        return fail(
-            Errc::not_supported,
-            fmt::format("base_bdev_name: the blocks of {} have metadata, which would not be encrypted", below.name()));
-    }
-    if (below.zones() != nullptr) {
-        return fail(Errc::not_supported, fmt::format("base_bdev_name: {} is a zoned bdev", below.name()));
-    }
-    const Uuid uuid = crypto_uuid(below.uuid());
-    auto added = registry.add(std::make_unique<CryptoDevice>(std::move(options), uuid, registry, std::move(*base),
-                                                             framework, std::move(*key)));
-    if (!added) return std::unexpected(std::move(added).error());
-    return static_cast<CryptoDevice*>(*added);
+    HeldKey held(framework.keys(), std::move(*key), options.owns_key);
+    return awaited.ask({.module = "crypto",
+                        .base = options.base_name,
+                        .names = {options.name},
+                        .config = [options] { return config_of(options); },
+                        .make = [options, held = std::move(held), &framework,
+                                 &registry = awaited.registry()] { return make(registry, framework, options, held); }});
 }
 
 }  // namespace weft::bdev

@@ -14,6 +14,7 @@
 #include "bdev_modules/crypto/crypto_rpc.h"
 #include "bdev_modules/malloc/malloc_device.h"
 #include "bdev_modules/null/null_device.h"
+#include "bdev_modules/test_stack.h"
 #include "rpc/json.h"
 
 namespace weft::bdev {
@@ -25,7 +26,7 @@ class CryptoTest : public testing::Test {
 protected:
     CryptoTest() {
         registry_.set_io_thread(world_.data_thread());
-        add_crypto_methods(methods_, registry_, framework_);
+        add_crypto_methods(methods_, awaited_, framework_);
         methods_.set_state(rpc::runtime);
         add_key("k", accel::TweakMode::simple_lba);
     }
@@ -53,9 +54,11 @@ protected:
     }
     Result<CryptoDevice*> create(const std::string& name = "C", const std::string& base = "base",
                                  const std::string& key = "k") {
-        return world_.as(world_.app(), [&] {
-            return create_crypto_device(registry_, framework_, {.name = name, .base_name = base, .key_name = key});
+        auto made = world_.as(world_.app(), [&] {
+            return create_crypto_device(awaited_, framework_, {.name = name, .base_name = base, .key_name = key});
         });
+        if (!made) return std::unexpected(std::move(made).error());
+        return static_cast<CryptoDevice*>(registry_.find(name));
     }
     FakeDevice& add_fake(uint64_t blocks) {
         auto added = world_.as(world_.app(), [&] {
@@ -88,6 +91,7 @@ protected:
     TestRuntime world_;
     accel::Framework framework_;
     Registry registry_;
+    Awaited awaited_{registry_};
     rpc::Registry methods_;
     ChannelRef<Channel> fake_channel_;
 };
@@ -276,6 +280,8 @@ TEST_F(CryptoTest, GoesWithItsBaseAndGrowsWithIt) {
     EXPECT_TRUE(world_.run(registry_.remove("base")).has_value());
     EXPECT_TRUE(registry_.all().empty());
     world_.settle();
+    EXPECT_EQ(framework_.keys().remove("k").error().code, Errc::busy) << "for when its base comes back";
+    EXPECT_TRUE(call("bdev_crypto_delete", {{"name", "C"}}).has_value());
     EXPECT_TRUE(framework_.keys().remove("k").has_value()) << "nobody has it any more";
 }
 
@@ -350,7 +356,6 @@ TEST_F(CryptoTest, IsMadeListedAndRemovedByItsMethods) {
     };
     EXPECT_EQ(code_of("bdev_crypto_create", with({{"base_bdev_name", "other"}})), -EEXIST);
     EXPECT_EQ(code_of("bdev_crypto_create", with({{"name", "D"}})), -EPERM) << "claimed";
-    EXPECT_EQ(code_of("bdev_crypto_create", with({{"name", "D"}, {"base_bdev_name", "none"}})), -ENODEV);
     EXPECT_EQ(code_of("bdev_crypto_create", with({{"name", "D"}, {"key_name", "l"}})), -32602);
     EXPECT_EQ(code_of("bdev_crypto_create", with({{"name", ""}})), -32602);
     EXPECT_EQ(code_of("bdev_crypto_delete", {{"name", "base"}}), -ENODEV);
@@ -372,8 +377,13 @@ TEST_F(CryptoTest, TheOldCallBringsItsKeyAlong) {
     EXPECT_EQ(code_of("bdev_crypto_create", params), -32603) << "the same";
     params["key2"] = "ffeeddccbbaa99887766554433221100";
     params["base_bdev_name"] = "none";
-    EXPECT_EQ(code_of("bdev_crypto_create", params), -ENODEV);
+    EXPECT_EQ(*call("bdev_crypto_create", params), Json("C"));
+    EXPECT_TRUE(framework_.keys().all().contains("C_AES_XTS")) << "it waits for its base, and has its key";
+    EXPECT_EQ(*call("bdev_crypto_delete", {{"name", "C"}}), Json(true));
     EXPECT_FALSE(framework_.keys().all().contains("C_AES_XTS")) << "nothing half-made";
+    params["base_bdev_name"] = "C";
+    EXPECT_EQ(code_of("bdev_crypto_create", params), -32602) << "on itself";
+    EXPECT_FALSE(framework_.keys().all().contains("C_AES_XTS"));
     params["base_bdev_name"] = "base";
     EXPECT_EQ(*call("bdev_crypto_create", params), Json("C"));
     EXPECT_TRUE(framework_.keys().all().contains("C_AES_XTS"));
@@ -383,6 +393,53 @@ TEST_F(CryptoTest, TheOldCallBringsItsKeyAlong) {
     params.erase("key2");
     EXPECT_EQ(*call("bdev_crypto_create", params), Json("C"));
     EXPECT_EQ(framework_.keys().all().at("C_AES_CBC")->cipher(), accel::Cipher::aes_cbc);
+}
+
+// As the other devices on one base, with a key to hold.
+class CryptoStackTest : public TestStack {
+protected:
+    void SetUp() override {
+        TestStack::SetUp();
+        add_crypto_methods(methods_, awaited_, framework_);
+        ASSERT_TRUE(
+            framework_.keys().add(framework_.module_of(accel::Op::encrypt),
+                                  {.name = "k",
+                                   .key = std::move(*accel::secret_of_hex("27182818284590452353602874713526")),
+                                   .key2 = std::move(*accel::secret_of_hex("31415926535897932384626433832795"))}));
+    }
+    accel::Framework framework_;
+};
+
+TEST_F(CryptoStackTest, FollowsItsBase) {
+    expect_follows_its_base("top", "bdev_crypto_create", "bdev_crypto_delete",
+                            {{"base_bdev_name", "base"}, {"name", "top"}, {"key_name", "k"}}, "crypto");
+    EXPECT_TRUE(framework_.keys().remove("k")) << "nobody uses it any more";
+}
+
+TEST_F(CryptoStackTest, TheKeyIsHeldWhileItsBaseIsAway) {
+    ASSERT_TRUE(
+        call("bdev_crypto_create", {{"base_bdev_name", "base"}, {"name", "top"}, {"key_name", "k"}}).has_value());
+    EXPECT_FALSE(framework_.keys().remove("k")) << "what is saved could not be loaded";
+    make_ram_disk("base");
+    ASSERT_TRUE(comes("top"));
+    EXPECT_EQ(code_of("bdev_crypto_delete", {{"name", "base"}}), -ENODEV) << "it is no crypto bdev";
+    remove("base");
+    EXPECT_FALSE(framework_.keys().remove("k"));
+    EXPECT_TRUE(call("bdev_crypto_delete", {{"name", "top"}}).has_value());
+    EXPECT_TRUE(framework_.keys().remove("k"));
+}
+
+TEST_F(CryptoStackTest, WhatComesAndCannotBeEncryptedIsLeftAlone) {
+    ASSERT_TRUE(
+        call("bdev_crypto_create", {{"base_bdev_name", "base"}, {"name", "top"}, {"key_name", "k"}}).has_value());
+    ASSERT_TRUE(call("bdev_malloc_create", {{"name", "base"}, {"num_blocks", 64}, {"block_size", 512}, {"md_size", 8}})
+                    .has_value());
+    world_.settle();
+    EXPECT_FALSE(is_there("top"));
+    EXPECT_TRUE(devices_.find("base")->claimed_by().empty());
+    remove("base");
+    make_ram_disk("base");
+    EXPECT_TRUE(comes("top"));
 }
 
 TEST_F(CryptoTest, WhatCannotBeEncryptedIsRefused) {

@@ -7,7 +7,6 @@
 
 #include "base/log.h"
 #include "base/secret.h"
-#include "bdev/bdev_rpc.h"
 #include "bdev_modules/crypto/crypto_device.h"
 #include "rpc/json.h"
 
@@ -38,7 +37,8 @@ struct CryptoCreate {
     static constexpr auto fields() {
         using P = CryptoCreate;
         return rpc::fields(
-            rpc::required("base_bdev_name", &P::base_bdev_name, "The bdev that is to hold the ciphertext"),
+            rpc::required("base_bdev_name", &P::base_bdev_name,
+                          "The bdev that is to hold the ciphertext; it is made when that is there"),
             rpc::required("name", &P::name, "Its name"),
             rpc::optional("crypto_pmd", &P::crypto_pmd, "Accepted: an old name of what encrypts"),
             rpc::optional("key", &P::key, "Instead of key_name: see accel_crypto_key_create, which is the better way"),
@@ -79,7 +79,7 @@ Result<std::string> make_key(accel::Framework& framework, const CryptoCreate& pa
 
 // -32602 for a key that is not there, -32603 for one that cannot be made of what was given, -1 for a base that somebody
 // has claimed, and negative errnos.
-rpc::Response create(Registry& devices, accel::Framework& framework, const CryptoCreate& params) {
+rpc::Response create(Awaited& awaited, accel::Framework& framework, const CryptoCreate& params) {
     CryptoOptions options{.name = params.name, .base_name = params.base_bdev_name};
     if (params.name.empty()) return rpc::fail_code(rpc::code::invalid_params, "name: empty");
     if (params.key_name) {
@@ -94,44 +94,33 @@ rpc::Response create(Registry& devices, accel::Framework& framework, const Crypt
         options.key_name = std::move(*made);
         options.owns_key = framework.keys().all().size() != keys_before;
     }
-    const std::string key_name = options.key_name;
-    const bool owns_key = options.owns_key;
-    auto device = create_crypto_device(devices, framework, std::move(options));
-    if (device) return Json((*device)->name());
-    if (owns_key) static_cast<void>(framework.keys().remove(key_name));
-    Error& error = device.error();
-    if (error.code == Errc::busy) return rpc::fail_code(-EPERM, std::move(error.message));
-    return std::unexpected(rpc::RpcError(std::move(error)));
+    return answer_to(create_crypto_device(awaited, framework, options), options.name);
 }
 
-Task<Result<Json>> remove(Registry& devices, accel::Framework& framework, std::string name) {
-    const auto* const device = dynamic_cast<const CryptoDevice*>(devices.find(name));
-    std::string key_name = device != nullptr && device->options().owns_key ? device->options().key_name : "";
-    auto done = co_await remove_by_rpc(devices, std::move(name), [](const Device& found) {
-        return dynamic_cast<const CryptoDevice*>(&found) != nullptr;
-    });
-    // Somebody else may have taken it up.
-    if (done && !key_name.empty()) static_cast<void>(framework.keys().remove(key_name));
-    co_return done;
+Task<Result<Json>> remove(Awaited& awaited, std::string name) {
+    WEFT_CO_TRY(co_await delete_wish(awaited, "crypto", std::move(name)));
+    co_return Json(true);
 }
 
 }  // namespace
 
-void add_crypto_methods(rpc::Registry& methods, Registry& devices, accel::Framework& framework) {
-    methods.add<CryptoCreate>({.name = "bdev_crypto_create",
-                               .role = rpc::Role::operate,
-                               .text = "Makes a bdev that keeps its data encrypted on another one",
-                               .result = "string: its name",
-                               .changes_config = true},
-                              [&devices, &framework](CryptoCreate&& params) -> Task<rpc::Response> {
-                                  co_return create(devices, framework, params);
-                              });
-    methods.add<CryptoDelete>(
-        {.name = "bdev_crypto_delete",
+void add_crypto_methods(rpc::Registry& methods, Awaited& awaited, accel::Framework& framework) {
+    methods.add<CryptoCreate>(
+        {.name = "bdev_crypto_create",
          .role = rpc::Role::operate,
-         .text = "Removes a crypto bdev; what it held stays on the base, encrypted",
+         .text = "Makes a bdev that keeps its data encrypted on another one; when that is not there yet, as soon as it "
+                 "comes",
+         .result = "string: its name",
          .changes_config = true},
-        [&devices, &framework](CryptoDelete params) { return remove(devices, framework, std::move(params.name)); });
+        [&awaited, &framework](CryptoCreate&& params) -> Task<rpc::Response> {
+            co_return create(awaited, framework, params);
+        });
+    methods.add<CryptoDelete>({.name = "bdev_crypto_delete",
+                               .role = rpc::Role::operate,
+                               .text = "Removes a crypto bdev, or waits for its base no longer; what it held stays on "
+                                       "the base, encrypted",
+                               .changes_config = true},
+                              [&awaited](CryptoDelete params) { return remove(awaited, std::move(params.name)); });
 }
 
 }  // namespace weft::bdev

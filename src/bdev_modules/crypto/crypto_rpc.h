@@ -2,12 +2,12 @@
 #pragma once
 
 #include "accel/framework.h"
-#include "bdev/registry.h"
+#include "bdev/stack/awaited.h"
 #include "rpc/registry.h"
 
 namespace weft::bdev {
 
 // All outlive the methods.
-void add_crypto_methods(rpc::Registry& methods, Registry& devices, accel::Framework& framework);
+void add_crypto_methods(rpc::Registry& methods, Awaited& awaited, accel::Framework& framework);
 
 }  // namespace weft::bdev

@@ -1,17 +1,18 @@
 #include "bdev_modules/delay/delay_channel.h"
 
 #include <algorithm>
+#include <span>
 
 #include "reactor/reactor.h"
 
 namespace weft::bdev {
 
-// Each thread has another sequence, and the same in every run.
 DelayChannel::DelayChannel(DelayDevice& device)
     : StackedChannel(device),
       device_(device),
-      random_(Thread::current().id()),
-      timer_(Thread::current(), [](void* self) { static_cast<DelayChannel*>(self)->release_due(); }, this) {}
+      timer_(Thread::current(), [](void* self) { static_cast<DelayChannel*>(self)->release_due(); }, this) {
+    Thread::current().reactor().environment().random().fill(std::as_writable_bytes(std::span(&random_, 1)));
+}
 
 // The field's device delays reads and writes only.
 env::TimeNs DelayChannel::delay_of(Op op) {

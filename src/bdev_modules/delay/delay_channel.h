@@ -37,7 +37,7 @@ private:
     // A heap, the next to go first; allocates nothing once it has grown.
     std::vector<Held> held_;
     uint64_t count_ = 0;
-    uint64_t random_;
+    uint64_t random_ = 0;
     Timer timer_;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <new>
 
+#include "base/mutants.h"
 #include "bdev/control_io.h"
 #include "bdev_modules/raid/xor.h"
 #include "reactor/reactor.h"
@@ -12,6 +13,7 @@ namespace weft::bdev {
 namespace {
 
 constexpr std::align_val_t alignment{4096};
+constexpr env::TimeNs ask_again_after = 20 * env::ns_per_us;  // and the reactor may rest meanwhile
 constexpr uint64_t request_bytes_max = uint64_t{1} << 20;  // of one read or write
 
 struct Free {
@@ -94,14 +96,15 @@ Task<Rebuild::Outcome> Rebuild::do_window(uint64_t first, uint64_t blocks, Memor
     range.first = first;
     range.end = first + blocks;
     range.writes = true;
-    if (!device_.locks().enter(range)) {
+    const bool is_locking = !mutant::on(mutant::rebuild_without_lock);
+    if (is_locking && !device_.locks().enter(range)) {
         // Who has it may wait until this has stopped: its base failed, and is being taken out.
         while (!device_.locks().may_start(range)) {
             if (is_stopped_.load(std::memory_order_relaxed)) {
                 device_.locks().leave(range);
                 co_return Outcome::stopped;
             }
-            co_await yield();
+            co_await sleep_for(ask_again_after);
         }
     }
     const uint64_t step = memory.bytes / device_.block_bytes();
@@ -116,7 +119,7 @@ Task<Rebuild::Outcome> Rebuild::do_window(uint64_t first, uint64_t blocks, Memor
         }
         at += count;
     }
-    device_.locks().leave(range);
+    if (is_locking) device_.locks().leave(range);
     co_return outcome;
 }
 

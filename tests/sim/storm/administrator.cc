@@ -9,6 +9,7 @@
 #include "nvmf/subsystem.h"
 #include "reactor/reactor.h"
 #include "sim/failure.h"
+#include "sim/storm/stacks.h"
 
 namespace weft::sim {
 
@@ -17,8 +18,10 @@ using test::fail_simulation;
 
 namespace {
 
-std::string device_name(size_t device) { return fmt::format("Disk{}", device); }
-std::string file_name(size_t device) { return fmt::format("/disk{}", device); }
+// Of the one after the last, which is the intruders', too.
+std::string device_name(const Storm& storm, size_t device) {
+    return top_name(device < storm.plan.devices.size() ? storm.plan.devices[device] : DevicePlan(), device);
+}
 constexpr uint64_t intruder_sectors = 1024;
 
 template <class T>
@@ -28,7 +31,7 @@ bool worked(const Result<T>& result, std::string_view what) {
 
 Task<void> create_ram_disk(Storm& storm, size_t device, uint32_t block_bytes, uint64_t sectors) {
     bdev::MallocOptions options;
-    options.name = device_name(device);
+    options.name = device_name(storm, device);
     options.block_bytes = block_bytes;
     options.block_count = sectors * sector_bytes / block_bytes;
     options.is_concurrent = storm.plan.reactors > 1;
@@ -40,7 +43,7 @@ Task<void> create_ram_disk(Storm& storm, size_t device, uint32_t block_bytes, ui
 
 Task<void> create_file_disk(Storm& storm, size_t device) {
     const DevicePlan& plan = storm.plan.devices[device];
-    const std::string path = file_name(device);
+    const std::string path = file_name(plan, device, 0);
     {
         auto file = Reactor::current().environment().files().open(path, {.create = true});
         if (!worked(file, "making a file")) co_return;
@@ -48,7 +51,7 @@ Task<void> create_file_disk(Storm& storm, size_t device) {
             worked((*file)->resize(plan.sectors * sector_bytes), "sizing a file");
     }
     bdev::FileOptions options;
-    options.name = device_name(device);
+    options.name = device_name(storm, device);
     options.filename = path;
     options.block_bytes = plan.block_bytes;
     options.direct = plan.kind == DeviceKind::direct_file;
@@ -72,14 +75,18 @@ Task<void> set_up_target(Storm& storm) {
     worked(co_await target.create_transport(storm.plan.transport), "creating the transport");
     nvmf::Subsystem* subsystem = co_await create_subsystem(storm, Storm::subsystem_nqn);
     if (subsystem == nullptr) co_return;
+    if (storm.has(Part::stacks)) co_await build_stacks(storm);
     for (size_t at = 0; at < storm.plan.devices.size(); ++at) {
         const DevicePlan& plan = storm.plan.devices[at];
-        if (plan.is_file()) {
+        if (!plan.stack.layers.empty()) {
+            // It stands.
+        } else if (plan.is_file()) {
             co_await create_file_disk(storm, at);
         } else {
             co_await create_ram_disk(storm, at, plan.block_bytes, plan.sectors);
         }
-        worked(co_await subsystem->add_namespace({.bdev_name = device_name(at), .nsid = static_cast<uint32_t>(at + 1)}),
+        worked(co_await subsystem->add_namespace(
+                   {.bdev_name = device_name(storm, at), .nsid = static_cast<uint32_t>(at + 1)}),
                "adding a namespace");
     }
     for (size_t host = 0; host < storm.plan.hosts.size(); ++host) {
@@ -89,7 +96,7 @@ Task<void> set_up_target(Storm& storm) {
     if (other == nullptr) co_return;
     const size_t device = storm.plan.devices.size();
     co_await create_ram_disk(storm, device, sector_bytes, intruder_sectors);
-    worked(co_await other->add_namespace({.bdev_name = device_name(device), .nsid = 1}), "adding a namespace");
+    worked(co_await other->add_namespace({.bdev_name = device_name(storm, device), .nsid = 1}), "adding a namespace");
     worked(co_await other->add_host("nqn.2014-08.org.nvmexpress:uuid:00000000-0000-4000-8000-0000000000ff"),
            "allowing a host");
     storm.is_target_up = true;
@@ -126,6 +133,7 @@ Task<void> Administrator::change() {
     while (!storm_.is_healing) {
         co_await sleep_for(pace.rest(prng_.between(200, 5000) * env::ns_per_us));
         nvmf::Subsystem* subsystem = storm_.rig.target().find_subsystem(Storm::subsystem_nqn);
+        co_await storm_.begin_change();
         switch (prng_.below(11)) {
             case 0:
             case 1: co_await change_subsystem(); break;
@@ -136,13 +144,14 @@ Task<void> Administrator::change() {
             case 6: co_await change_device(); break;
             default: co_await change_namespace(*subsystem); break;
         }
+        storm_.end_change();
     }
     --runs_;
 }
 
 // Limits come and go, and ranges are held for a while: requests wait, and nothing else is to be seen of it.
 Task<void> Administrator::change_device() {
-    bdev::Device* device = storm_.rig.bdevs().find(device_name(prng_.below(storm_.plan.devices.size())));
+    bdev::Device* device = storm_.rig.bdevs().find(device_name(storm_, prng_.below(storm_.plan.devices.size())));
     if (!expect(device != nullptr, "a device is missing")) co_return;
     bdev::DeviceGate& gate = device->gate();
     if (prng_.coin()) {
@@ -170,7 +179,8 @@ Task<void> Administrator::change_namespace(nvmf::Subsystem& subsystem) {
     const auto nsid = static_cast<uint32_t>(1 + prng_.below(storm_.plan.devices.size()));
     worked(co_await subsystem.remove_namespace(nsid), "removing a namespace");
     if (prng_.coin()) co_await sleep_for(prng_.between(1, 2000) * env::ns_per_us);
-    worked(co_await subsystem.add_namespace({.bdev_name = device_name(nsid - 1), .nsid = nsid}), "adding a namespace");
+    worked(co_await subsystem.add_namespace({.bdev_name = device_name(storm_, nsid - 1), .nsid = nsid}),
+           "adding a namespace");
     storm_.reached("a namespace was replaced under load");
 }
 

@@ -51,9 +51,8 @@ void Lane::next() {
 }
 
 // Blocks of its own third, or of all: many short ones, some as long as a command may be.
-SectorRange Lane::choose_range(uint64_t sectors_max) {
+SectorRange Lane::choose_range(uint64_t sectors_max, uint64_t unit) {
     const DevicePlan& device = storm_.plan.devices[device_];
-    const uint64_t unit = device.block_sectors();
     const uint64_t blocks = device.sectors / unit;
     const uint64_t hosts = storm_.plan.hosts.size();
     const bool is_shared = prng_.below(100) < storm_.plan.hosts[host_].shared_percent;
@@ -90,7 +89,9 @@ void Lane::choose() {
     else if (what < 18 && compares)
         kind = prng_.below(3) == 0 ? Kind::wrong_compare : Kind::compare;
     const bool has_data = kind != Kind::flush && kind != Kind::zero && kind != Kind::deallocate;
-    range_ = choose_range(has_data ? storm_.plan.transport.max_io_size / sector_bytes : 1024);
+    const DevicePlan& device = storm_.plan.devices[device_];
+    range_ = choose_range(has_data ? storm_.plan.transport.max_io_size / sector_bytes : 1024,
+                          kind == Kind::read ? device.block_sectors() : device.unit_sectors());
     is_forced_ = prng_.below(8) == 0;
     prepare(kind);
 }
@@ -170,7 +171,9 @@ void Lane::prepare_deallocate() {
     const DevicePlan& device = storm_.plan.devices[device_];
     const uint64_t first = range_.first / device.block_sectors();
     const uint64_t blocks = range_.count / device.block_sectors();
-    const uint64_t ranges = prng_.between(1, std::min<uint64_t>(blocks, 4));
+    // A multiple of the unit, as the whole is.
+    const uint64_t unit = device.unit_sectors() / device.block_sectors();
+    const uint64_t ranges = prng_.between(1, std::min<uint64_t>(blocks / unit, 4));
     nvme::Command& command = io_.command;
     command = {};
     command.nsid = static_cast<uint32_t>(device_ + 1);
@@ -180,9 +183,9 @@ void Lane::prepare_deallocate() {
     data_ = take_buffer(ranges * sizeof(nvme::DatasetManagementRange));
     for (uint64_t at = 0; at < ranges; ++at) {
         nvme::DatasetManagementRange one;
-        const uint64_t start = blocks * at / ranges;
+        const uint64_t start = blocks / unit * at / ranges * unit;
         one.slba = first + start;
-        one.block_count = static_cast<uint32_t>(blocks * (at + 1) / ranges - start);
+        one.block_count = static_cast<uint32_t>(blocks / unit * (at + 1) / ranges * unit - start);
         store(data_.subspan(at * sizeof one), one);
     }
     began_ = storm_.models[device_]->begin_write(range_, zeroes);
@@ -232,6 +235,7 @@ bool Lane::is_expected(Status outcome) const {
     if (outcome.is(status::write_fault) || outcome.is(status::unrecovered_read_error)) {
         return is_file && (storm_.has(Part::disk_errors) || storm_.has(Part::failed_syncs));
     }
+    if (outcome.is(status::invalid_namespace_or_format) && storm_.stacks[device_].was_pulled_out) return true;
     if (outcome.is(status::capacity_exceeded)) return is_file && storm_.has(Part::full_disks);
     if (outcome.is(status::invalid_namespace_or_format) || outcome.is(status::internal_error)) {
         return storm_.has(Part::administrator);
@@ -239,11 +243,22 @@ bool Lane::is_expected(Status outcome) const {
     return false;
 }
 
+// Each error makes one command fail, at most.
+bool Lane::is_injected(Status outcome) const {
+    const Storm::StackState& stack = storm_.stacks[device_];
+    return stack.failed < stack.injected &&
+           outcome.is(kind_ == Kind::read || kind_ == Kind::compare || kind_ == Kind::wrong_compare
+                          ? status::unrecovered_read_error
+                          : status::write_fault);
+}
+
 void Lane::failed(Status outcome) {
     RegisterModel& model = *storm_.models[device_];
     const bool is_compare = kind_ == Kind::compare || kind_ == Kind::wrong_compare;
     if (is_compare && outcome.is(status::compare_failure)) {
         if (kind_ == Kind::compare && model.quiet_since(range_) < began_) fail("the same data was found different");
+    } else if (is_injected(outcome)) {
+        ++storm_.stacks[device_].failed;
     } else if (!is_expected(outcome)) {
         fail(nvme::describe(outcome));
     }

@@ -30,7 +30,7 @@ private:
     enum class Kind : uint8_t { read, write, flush, zero, deallocate, compare, wrong_compare };
     void next();
     void choose();
-    [[nodiscard]] SectorRange choose_range(uint64_t sectors_max);
+    [[nodiscard]] SectorRange choose_range(uint64_t sectors_max, uint64_t unit);
     void prepare(Kind kind);
     void prepare_deallocate();
     // The buffer for so many bytes, with whatever is left in it.
@@ -42,6 +42,7 @@ private:
         return kind_ == Kind::write || kind_ == Kind::zero || kind_ == Kind::deallocate;
     }
     [[nodiscard]] bool is_expected(nvme::Status status) const;
+    [[nodiscard]] bool is_injected(nvme::Status status) const;
     void fail(const std::string& what) const;
 
     Storm& storm_;

@@ -16,7 +16,8 @@ constexpr auto part_names = std::to_array<std::string_view>(
      "silences",        "refusals",       "bit_flips",    "slow_disks",      "disk_errors",
      "short_transfers", "full_disks",     "failed_syncs", "kills",           "power_losses",
      "moves",           "stalls",         "few_buffers",  "few_descriptors", "aborts",
-     "reconnects",      "clearing",       "compares",     "intruders",       "administrator"});
+     "reconnects",      "clearing",       "compares",     "intruders",       "administrator",
+     "stacks"});
 
 using Parts = std::bitset<part_count>;
 constexpr uint32_t commands_at_once_max = 120;  // of all queues together
@@ -25,7 +26,8 @@ constexpr uint32_t commands_at_once_max = 120;  // of all queues together
 Parts choose_parts(Prng& prng) {
     Parts parts;
     const uint64_t share = std::array<uint64_t, 4>{10, 20, 40, 65}[prng.below(4)];
-    for (size_t at = 0; at < part_count; ++at) parts[at] = prng.below(100) < share;
+    // But for the last, which has a choice of its own: choose_stacks().
+    for (size_t at = 0; at + 1 < part_count; ++at) parts[at] = prng.below(100) < share;
     const bool is_fair = prng.below(4) == 0;
     for (const Part part : {Part::hosts, Part::queues, Part::reactors, Part::digests, Part::segments, Part::clearing}) {
         if (prng.below(3) == 0) parts[static_cast<size_t>(part)] = true;
@@ -107,6 +109,21 @@ void choose_disk(Prng& prng, Plan& plan) {
     faults.has_punch_hole = has_punch_hole;
 }
 
+// One seed in four has some.
+bool chooses_stacks(uint64_t seed) { return mix(seed ^ 0x737461636B) % 4 == 0; }
+
+void choose_stacks(Plan& plan) {
+    Prng prng(mix(plan.seed ^ 0x6C61796572));
+    for (size_t at = 0; at < plan.devices.size(); ++at) {
+        DevicePlan& device = plan.devices[at];
+        StackPlan stack = StackPlan::choose(prng);
+        const bool is_wanted = prng.coin() || at == 0;
+        if (!is_wanted || !plan.has(Part::stacks)) continue;
+        device.stack = std::move(stack);
+        fit(device, !plan.has(Part::few_descriptors));
+    }
+}
+
 }  // namespace
 
 std::string_view name_of(Part part) { return part_names[static_cast<size_t>(part)]; }
@@ -122,7 +139,9 @@ Plan Plan::of(uint64_t seed, const Parts& left_out, std::optional<uint64_t> comm
     Prng prng(mix(seed ^ 0x706C616E));  // "plan"
     Plan plan;
     plan.seed = seed;
-    plan.parts = choose_parts(prng) & ~left_out;
+    plan.parts = choose_parts(prng);
+    plan.parts[static_cast<size_t>(Part::stacks)] = chooses_stacks(seed);
+    plan.parts &= ~left_out;
     plan.commands = prng.between(2000, 3000);
 
     const auto reactors = static_cast<uint32_t>(prng.between(2, 3));
@@ -137,6 +156,7 @@ Plan Plan::of(uint64_t seed, const Parts& left_out, std::optional<uint64_t> comm
         if (!plan.has(Part::files)) device.kind = DeviceKind::ram;
         plan.devices.push_back(device);
     }
+    choose_stacks(plan);
     const uint64_t hosts = prng.between(2, 4);
     for (uint64_t at = 0; at < hosts; ++at) {
         HostPlan host = choose_host(prng, plan.transport);
@@ -184,6 +204,8 @@ std::string Plan::describe() const {
                             : device.kind == DeviceKind::direct_file ? "direct"
                                                                      : "cached",
                             device.block_bytes, device.sectors / device.block_sectors());
+        if (!device.stack.layers.empty()) text += fmt::format("x{}", device.stack.bases);
+        for (const Layer layer : device.stack.layers) text += fmt::format("+{}", name_of(layer));
     }
     text += "; with";
     for (size_t at = 0; at < part_count; ++at) {

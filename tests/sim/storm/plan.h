@@ -13,6 +13,7 @@
 #include "env/sim/options.h"
 #include "env/sim/prng.h"
 #include "nvmf/transport_options.h"
+#include "sim/storm/stack_plan.h"
 
 namespace weft::sim {
 
@@ -47,6 +48,7 @@ enum class Part : uint8_t {
     compares,
     intruders,       // hosts that break rules
     administrator,   // who changes the configuration meanwhile
+    stacks,          // devices that stand on others, and who troubles them
     part_count,
 };
 inline constexpr size_t part_count = static_cast<size_t>(Part::part_count);
@@ -59,7 +61,10 @@ struct DevicePlan {
     DeviceKind kind = DeviceKind::ram;
     uint32_t block_bytes = 512;
     uint64_t sectors = 0;
+    StackPlan stack;
     [[nodiscard]] uint32_t block_sectors() const { return block_bytes / 512; }
+    // What is written begins and ends at its multiples.
+    [[nodiscard]] uint32_t unit_sectors() const;
     [[nodiscard]] bool is_file() const { return kind != DeviceKind::ram; }
 };
 

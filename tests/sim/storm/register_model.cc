@@ -33,6 +33,26 @@ void RegisterModel::reset() {
     }
 }
 
+// What comes after that was not there before: a write that is acknowledged later may have been done before.
+void RegisterModel::emptied() {
+    const Tick now = next_tick();
+    for (Sector& sector : sectors_) {
+        for (Version& version : sector) {
+            if (version.over < now) version.dead = std::min(version.dead, now);
+        }
+        sector.push_back({.is_acknowledged = true, .is_forced = true, .began = now, .over = now});
+    }
+}
+
+void RegisterModel::reopened(bool syncs_failed) {
+    if (!syncs_failed) return;
+    for (Sector& sector : sectors_) {
+        for (Version& version : sector) {
+            if (!is_durable(version)) version.is_given_up = true;
+        }
+    }
+}
+
 RegisterModel::Tick RegisterModel::begin_write(SectorRange range, Value value) {
     const Tick now = next_tick();
     for (uint64_t at = range.first; at < range.end(); ++at) {
@@ -130,6 +150,7 @@ std::optional<std::string> RegisterModel::check_sector(uint64_t number, Tick beg
     given.is_torn = is_torn;
     // What was over before the read began is older than what it gave; of writes of one value (zeroes) it may be any.
     const Tick now = tick_;
+    if (is_mirrored_) return std::nullopt;
     for (Version& version : sector) {
         if (version.value != *value && version.over < began) version.dead = std::min(version.dead, now);
     }

@@ -65,6 +65,13 @@ public:
     void power_lost();
     // All is gone: zeroes again.
     void reset();
+    // The same while hosts write: what is under way may be done before or after.
+    void emptied();
+    // The device was closed and opened again. With `syncs_failed` it does not remember what the system gave up.
+    void reopened(bool syncs_failed);
+    // It is kept in several places, and read from any: what was read does not tell what the next read gives, only what
+    // was acknowledged does (docs/bdev/raid.md).
+    void set_mirrored() { is_mirrored_ = true; }
     // Tells on standard output what happens to this sector, for who looks for a bug.
     void watch(uint64_t sector) { watched_ = sector; }
     // Values that are kept for the sector, for messages.
@@ -96,6 +103,7 @@ private:
 
     const uint32_t device_;
     const bool writes_fail_;
+    bool is_mirrored_ = false;
     std::vector<Sector> sectors_;
     std::multiset<Tick> reads_;  // under way
     std::optional<uint64_t> watched_;

@@ -13,6 +13,8 @@
 #include "sim/storm/intruder.h"
 #include "sim/storm/load_host.h"
 #include "sim/storm/reservations.h"
+#include "sim/storm/stack_administrator.h"
+#include "sim/storm/stacks.h"
 
 namespace weft::sim {
 
@@ -36,7 +38,7 @@ bool shares_at_end(const Storm& storm) { return mix(storm.plan.seed ^ 0x5A) % 4 
 // The rig's hosts, and what disturbs them.
 class Play {
 public:
-    explicit Play(Storm& storm) : storm_(storm), administrator_(storm) {
+    explicit Play(Storm& storm) : storm_(storm), administrator_(storm), stack_administrator_(storm) {
         for (size_t at = 0; at < storm.plan.hosts.size(); ++at) hosts_.push_back(std::make_unique<LoadHost>(storm, at));
         for (size_t at = 0; at < storm.plan.intruders; ++at) {
             intruders_.push_back(std::make_unique<Intruder>(storm, storm.plan.hosts.size() + at, at));
@@ -47,6 +49,7 @@ public:
         storm_.rig.run(set_up_target(storm_));
         set_faults();
         administrator_.start();
+        stack_administrator_.start();
         for (const auto& host : hosts_) host->start();
         for (const auto& intruder : intruders_) intruder->start();
         wait(storm_time_max, [this] { return are_hosts_finished(); });
@@ -60,7 +63,7 @@ private:
         return std::ranges::all_of(hosts_, [](const auto& host) { return host->is_finished(); });
     }
     [[nodiscard]] bool is_quiet() const {
-        return are_hosts_finished() && administrator_.is_finished() &&
+        return are_hosts_finished() && administrator_.is_finished() && stack_administrator_.is_finished() &&
                std::ranges::all_of(intruders_, [](const auto& intruder) { return intruder->is_finished(); });
     }
 
@@ -82,17 +85,27 @@ private:
     void set_faults() {
         World& world = storm_.rig.world();
         FileFaults faults = storm_.plan.file_faults;
-        for (size_t at = 0; at < storm_.plan.devices.size(); ++at) {
-            world.file_faults("target", fmt::format("/disk{}", at)) = faults;
-        }
+        for_each_file([&](FileFaults& file) { file = faults; });
+        for (size_t at = 0; at < storm_.plan.devices.size(); ++at) set_disk_errors(storm_, at, true);
         if (storm_.has(Part::full_disks)) {
             // Whatever lies in the last quarter does not fit.
             for (size_t at = 0; at < storm_.plan.devices.size(); ++at) {
+                if (!storm_.plan.devices[at].stack.layers.empty()) continue;
                 const uint64_t bytes = storm_.plan.devices[at].sectors * sector_bytes;
                 world.file_faults("target", fmt::format("/disk{}", at)).capacity_bytes = bytes / 4096 * 3 / 4 * 4096;
             }
         }
         if (storm_.plan.descriptors_max > 0) world.set_descriptor_limit("target", storm_.plan.descriptors_max);
+    }
+
+    template <class Do>
+    void for_each_file(const Do& change) {
+        for (size_t at = 0; at < storm_.plan.devices.size(); ++at) {
+            const DevicePlan& device = storm_.plan.devices[at];
+            for (uint32_t base = 0; base < device.stack.bases; ++base) {
+                change(storm_.rig.world().file_faults("target", file_name(device, at, base)));
+            }
+        }
     }
 
     void strike(const Incident& incident);
@@ -104,6 +117,7 @@ private:
 
     Storm& storm_;
     Administrator administrator_;
+    StackAdministrator stack_administrator_;
     std::vector<std::unique_ptr<LoadHost>> hosts_;
     std::vector<std::unique_ptr<Intruder>> intruders_;
     size_t next_incident_ = 0;
@@ -143,6 +157,8 @@ void Play::strike(const Incident& incident) {
 void Play::restart(test::Rig::Death death) {
     storm_.is_target_up = false;
     administrator_.forget();
+    stack_administrator_.forget();
+    storm_.is_changing = false;
     storm_.rig.crash_target(death);
     for (size_t at = 0; at < storm_.models.size(); ++at) {
         if (!storm_.plan.devices[at].is_file())
@@ -155,13 +171,14 @@ void Play::restart(test::Rig::Death death) {
     storm_.reached(death == test::Rig::Death::killed ? "the target was killed" : "the power was lost");
     storm_.rig.start_target();
     const CurrentThread scope(&storm_.rig.target_runtime().app_thread());
-    spawn([](Storm& storm, Administrator& administrator) -> Task<void> {
+    spawn([](Storm& storm, Administrator& administrator, StackAdministrator& stacks) -> Task<void> {
         co_await yield();
         const Result<void> started = co_await storm.rig.target().start();
         if (!started) co_return fail_simulation("starting again: " + started.error().message);
         co_await set_up_target(storm);
         administrator.start();
-    }(storm_, administrator_));
+        stacks.start();
+    }(storm_, administrator_, stack_administrator_));
 }
 
 void Play::heal() {
@@ -169,11 +186,10 @@ void Play::heal() {
     storm_.is_healing = true;
     NetworkOptions& network = world.options().network;
     network.refuse_probability = network.reset_probability = network.flip_probability = 0;
-    for (size_t at = 0; at < storm_.plan.devices.size(); ++at) {
-        FileFaults& faults = world.file_faults("target", fmt::format("/disk{}", at));
+    for_each_file([](FileFaults& faults) {
         faults.read_error = faults.write_error = faults.sync_error = 0;
         faults.capacity_bytes = FileFaults{}.capacity_bytes;
-    }
+    });
     for (size_t at = 0; at < storm_.rig.host_count(); ++at) world.resume_delivery(fmt::format("host{}", at), "target");
     world.set_descriptor_limit("target", UINT32_MAX);
 }
@@ -188,6 +204,13 @@ void Play::end() {
     rig.run_on_host(0, hosts_[0]->verify_all());
     if (!wait(idle_time_max, is_idle))
         return fail_simulation("the last host has left, and there is left " + leftovers());
+    if (std::ranges::any_of(storm_.plan.devices, [](const auto& each) { return each.stack.has_redundancy(); })) {
+        // What the first side has was read; now the others.
+        rig.run(take_first_sides_out(storm_));
+        rig.run_on_host(0, hosts_[0]->verify_all());
+        if (!wait(idle_time_max, is_idle))
+            return fail_simulation("mirrors were read, and there is left " + leftovers());
+    }
     if (shares_at_end(storm_)) {
         rig.run(set_up_shared(storm_));
         rig.run_on_host(0, play_shared(storm_));
@@ -232,6 +255,7 @@ void Play::tell_who_hangs() const {
         if (!intruder->is_finished()) who += "an intruder; ";
     }
     if (!administrator_.is_finished()) who += "the administrator; ";
+    if (!stack_administrator_.is_finished()) who += "the administrator of stacks; ";
     fail_simulation(fmt::format("{} s after all troubles there is no end: {}", heal_time_max / env::ns_per_s, who));
 }
 
@@ -240,9 +264,11 @@ void Play::tell_who_hangs() const {
 Storm::Storm(const Plan& its_plan) : plan(its_plan), rig(its_plan.seed, rig_options(its_plan)) {
     log::set_print_level(log::Level::error);
     watch_wire();
+    stacks.resize(plan.devices.size());
     for (size_t at = 0; at < plan.devices.size(); ++at) {
         models.push_back(std::make_unique<RegisterModel>(static_cast<uint32_t>(at), plan.devices[at].sectors,
                                                          has(Part::disk_errors) || has(Part::full_disks)));
+        if (plan.devices[at].stack.has_redundancy()) models.back()->set_mirrored();
     }
 }
 
@@ -277,6 +303,11 @@ TimeNs Pace::rest(TimeNs liked) {
     }
     factor_ = std::min<uint64_t>(factor_ * 2, 4096);
     return std::max(liked, std::min(liked * factor_, rest_max));
+}
+
+Task<void> Storm::begin_change() {
+    while (is_changing) co_await sleep_for(100 * env::ns_per_us);
+    is_changing = true;
 }
 
 bool Storm::may_disconnect() const {

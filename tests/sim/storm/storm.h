@@ -43,6 +43,16 @@ struct Storm {
 
     const Plan plan;
     test::Rig rig;
+    // Of changes to namespaces and their devices there is one at a time.
+    Task<void> begin_change();
+    void end_change() { is_changing = false; }
+
+    struct StackState {
+        uint64_t injected = 0;  // errors that hosts may see
+        uint64_t failed = 0;  // commands that did
+        bool was_pulled_out = false;
+    };
+    std::vector<StackState> stacks;  // by device
     std::vector<std::unique_ptr<RegisterModel>> models;  // by device; the namespace id is one more
     Value last_value = 0;  // of all writes
     uint64_t commands_done = 0;
@@ -50,6 +60,7 @@ struct Storm {
     bool is_healing = false;
     bool is_target_up = false;  // it was started and set up
     uint64_t target_runs = 0;
+    bool is_changing = false;
 
 private:
     void watch_wire();
