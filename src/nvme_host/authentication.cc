@@ -63,24 +63,35 @@ Task<Result<std::vector<std::byte>>> fetch(Qpair& qpair) {
 }
 
 // Tells the controller why we go, if it is not the one that refused.
-Task<Result<void>> give_up(Qpair& qpair, const HostSide& side, Reason reason, std::string_view step) {
+Task<Error> give_up(Qpair& qpair, const HostSide& side, Reason reason, std::string_view step) {
     if (side.is_refused()) {
-        co_return fail(Errc::permission_denied, fmt::format("authentication: the controller refuses this host: {}",
-                                                            nvme::auth::describe(reason)));
+        co_return Error{Errc::permission_denied, fmt::format("authentication: the controller refuses this host: {}",
+                                                             nvme::auth::describe(reason))};
     }
     (void)co_await send(qpair, side.failure2(reason));
-    co_return fail(Errc::permission_denied, fmt::format("authentication: {}: {}", step, nvme::auth::describe(reason)));
+    co_return Error{Errc::permission_denied, fmt::format("authentication: {}: {}", step, nvme::auth::describe(reason))};
 }
 
 HostSide::Ours draw(env::Random& random, const HostSide::Challenged& challenged, bool asks_controller) {
+    const bool makes_psk = challenged.secure_channel != nvme::auth::SecureChannel::none;
     HostSide::Ours ours{.exponent = Secret(nvme::auth::exponent_size_of(challenged.group))};
     random.fill(ours.exponent.mutable_bytes());
-    if (!asks_controller) return ours;
+    if (!asks_controller && !makes_psk) return ours;
     ours.challenge.resize(nvme::auth::size_of(challenged.hash));
     random.fill(ours.challenge);
+    if (!asks_controller) return ours;
     random.fill(bytes_of(ours.sequence));
     if (ours.sequence == 0) ours.sequence = 1;
     return ours;
+}
+
+// As TLS takes it.
+std::optional<net::PskKey> tls_key_of(const HostSide& side, const nvme::auth::Parties& parties,
+                                      const HostSide::Answer& answer) {
+    if (!answer.generated) return std::nullopt;
+    const auto psk = nvme::tls::make_generated_tls_psk(static_cast<nvme::tls::PskHash>(*side.hash()), *answer.generated,
+                                                       parties.hostnqn, parties.subnqn);
+    return net::PskKey(psk.identity.text(), psk.key.bytes());
 }
 
 }  // namespace
@@ -106,31 +117,34 @@ Result<nvme::auth::Key> read_dhchap_key(env::Environment& environment, const std
     return key;
 }
 
-Task<Result<void>> authenticate(Qpair& qpair, nvme::auth::Parties parties, const DhchapKeys& keys,
-                                uint16_t transaction) {
+Task<Result<std::optional<net::PskKey>>> authenticate(Qpair& qpair, nvme::auth::Parties parties, const DhchapKeys& keys,
+                                                      uint16_t transaction, nvme::auth::SecureChannel channel) {
     const nvme::auth::Key* const controller_key = keys.controller ? &*keys.controller : nullptr;
-    HostSide side(std::move(parties), keys.allowed, controller_key != nullptr, transaction);
+    HostSide side(parties, keys.allowed, controller_key != nullptr, transaction, channel);
     WEFT_CO_TRY(co_await send(qpair, side.negotiate()));
     auto message = co_await fetch(qpair);
     if (!message) co_return std::unexpected(std::move(message).error());
     const auto challenged = side.read_challenge(*message);
-    if (!challenged) co_return co_await give_up(qpair, side, challenged.error(), "its challenge");
+    if (!challenged) {
+        co_return std::unexpected(co_await give_up(qpair, side, challenged.error(), "its challenge"));
+    }
 
     env::Environment& environment = environment_of(qpair.thread());
     HostSide::Ours ours = draw(environment.random(), *challenged, controller_key != nullptr);
     const auto answer = co_await offload([&challenged, &ours, &keys, controller_key] {
         return HostSide::answer(*challenged, std::move(ours), keys.host, controller_key);
     });
-    if (!answer) co_return co_await give_up(qpair, side, answer.error(), "its DH value");
+    if (!answer) co_return std::unexpected(co_await give_up(qpair, side, answer.error(), "its DH value"));
     WEFT_CO_TRY(co_await send(qpair, answer->reply));
     message = co_await fetch(qpair);
     if (!message) co_return std::unexpected(std::move(message).error());
     const auto success = side.read_success(*message, *answer);
     if (!success) {
-        co_return co_await give_up(qpair, side, success.error(), "the controller did not prove who it is");
+        co_return std::unexpected(
+            co_await give_up(qpair, side, success.error(), "the controller did not prove who it is"));
     }
-    if (controller_key != nullptr) co_return co_await send(qpair, side.success2());
-    co_return Result<void>{};
+    if (controller_key != nullptr) WEFT_CO_TRY(co_await send(qpair, side.success2()));
+    co_return tls_key_of(side, parties, *answer);
 }
 
 }  // namespace weft::nvme_host

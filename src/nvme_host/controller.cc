@@ -40,6 +40,7 @@ Controller::~Controller() {
 }
 
 Task<Result<void>> Controller::initialize() {
+    if (options_.concatenate) WEFT_CO_TRY(co_await concatenate());
     WEFT_CO_TRY(co_await connect_admin_queue());
     WEFT_CO_TRY(co_await enable());
     WEFT_CO_TRY(co_await configure());
@@ -61,6 +62,18 @@ tcp::ConnectionOptions Controller::connection_options(bool admin) const {
                          .discard = !admin && options_.discard},
             .connect_timeout = options_.connect_timeout,
             .command_timeout = admin ? options_.admin_timeout : options_.io_timeout};
+}
+
+// A first admin queue, without TLS, is there to make the key; its controller is not enabled.
+Task<Result<void>> Controller::concatenate() {
+    if (!options_.dhchap || options_.tls_key) {
+        co_return fail(Errc::invalid_argument, "concatenation: with a key for authentication, and none for TLS");
+    }
+    WEFT_CO_TRY(co_await connect_admin_queue());
+    WEFT_ASSERT(options_.tls_key.has_value());
+    co_await admin_->close();
+    admin_.reset();
+    co_return Result<void>{};
 }
 
 Task<Result<void>> Controller::connect_admin_queue() {

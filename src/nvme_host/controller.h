@@ -50,6 +50,9 @@ struct ControllerOptions {
     bool discard = false;  // data read on I/O queues is counted and thrown away
 
     std::optional<DhchapKeys> dhchap;  // without it, a controller that demands authentication is of no use
+    // Authenticates without TLS, and then begins anew through TLS with the key that came of it (secure channel
+    // concatenation). With dhchap, without tls_key.
+    bool concatenate = false;
 
     env::TimeNs connect_timeout = 10 * env::ns_per_s;
     env::TimeNs admin_timeout = 30 * env::ns_per_s;  // a queue that does not answer for so long is given up
@@ -77,7 +80,8 @@ public:
     Task<void> destroy_io_qpair(Qpair& qpair);
 
     // Authenticates the admin queue and every I/O queue once more, one after the other; needs
-    // ControllerOptions::dhchap. Errors: of the first one that failed, which is lost.
+    // ControllerOptions::dhchap. With concatenation the admin queue only, which gives the I/O queues to come another
+    // key. Errors: of the first one that failed, which is lost.
     Task<Result<void>> authenticate_again();
 
     // A command on the admin queue. A status of the controller's is a value; Errors: the queue is gone, or the
@@ -107,11 +111,14 @@ private:
 
     Task<Result<void>> initialize();
     Task<Result<void>> connect_admin_queue();
+    Task<Result<void>> concatenate();
     Task<Result<void>> enable();
     Task<Result<void>> wait_ready(bool ready);
     Task<Result<void>> configure();
     Task<Result<uint32_t>> fabrics_connect(Qpair& qpair, uint16_t qid, uint32_t depth);
     Task<Result<void>> authenticate_queue(Qpair& qpair, uint16_t qid, uint32_t connect_cdw0);
+    Task<Result<void>> run_authentication(Qpair& qpair, std::string step, nvme::auth::SecureChannel channel);
+    [[nodiscard]] bool is_concatenated() const { return options_.concatenate && options_.tls_key.has_value(); }
     Task<Result<uint64_t>> get_property(std::string name, uint32_t offset, uint8_t size);
     Task<Result<void>> set_property(std::string name, uint32_t offset, uint32_t value);
     Task<Result<std::unique_ptr<tcp::Connection>>> open_io_queue(tcp::ConnectionGroup& group, uint16_t qid);

@@ -49,13 +49,15 @@ Task<Result<std::unique_ptr<tcp::Connection>>> Controller::open_io_queue(tcp::Co
     co_return std::move(*connection);
 }
 
-// On the queue's thread, when the controller demands it, or when it must prove itself to us.
+// On the queue's thread, when the controller demands it, or when it must prove itself to us. Through TLS with a key
+// that came of an authentication both sides have done so.
 Task<Result<void>> Controller::authenticate_queue(Qpair& qpair, uint16_t qid, uint32_t connect_cdw0) {
     const std::string step = qid == 0 ? "admin queue" : fmt::format("I/O queue {}", qid);
-    if ((connect_cdw0 & nvme::connect_authreq_ascr) != 0) {
+    const bool wants_key = options_.concatenate && qid == 0 && !options_.tls_key;
+    if ((connect_cdw0 & nvme::connect_authreq_ascr) != 0 && !wants_key) {
         co_return fail(Errc::not_supported,
-                       fmt::format("{}: the controller demands a secure channel made by authentication, which this "
-                                   "host does not do",
+                       fmt::format("{}: the controller demands a secure channel made by authentication: concatenation "
+                                   "(--concat)",
                                    step));
     }
     const bool is_demanded = (connect_cdw0 & nvme::connect_authreq_atr) != 0;
@@ -64,21 +66,30 @@ Task<Result<void>> Controller::authenticate_queue(Qpair& qpair, uint16_t qid, ui
         co_return fail(Errc::permission_denied,
                        fmt::format("{}: the controller demands in-band authentication, and no key was given", step));
     }
-    if (!is_demanded && !options_.dhchap->controller) co_return Result<void>{};
+    if (!is_demanded && (is_concatenated() || (!wants_key && !options_.dhchap->controller))) co_return Result<void>{};
+    co_return co_await run_authentication(
+        qpair, step, wants_key ? nvme::auth::SecureChannel::new_psk : nvme::auth::SecureChannel::none);
+}
+
+Task<Result<void>> Controller::run_authentication(Qpair& qpair, std::string step, nvme::auth::SecureChannel channel) {
     auto done = co_await authenticate(qpair, {.hostnqn = options_.hostnqn, .subnqn = options_.subnqn}, *options_.dhchap,
-                                      ++auth_transaction_);
+                                      ++auth_transaction_, channel);
     if (!done) co_return fail(done.error().code, fmt::format("{}: {}", step, done.error().message));
+    if (*done) options_.tls_key = std::move(*done);
     co_return Result<void>{};
 }
 
 Task<Result<void>> Controller::authenticate_again() {
     WEFT_ASSERT(home_.is_current());
     if (!options_.dhchap) co_return fail(Errc::invalid_argument, "no key was given");
-    WEFT_CO_TRY(co_await authenticate_queue(*admin_, 0, nvme::connect_authreq_atr));
+    using nvme::auth::SecureChannel;
+    if (is_concatenated()) co_return co_await run_authentication(*admin_, "admin queue", SecureChannel::replace_psk);
+    WEFT_CO_TRY(co_await run_authentication(*admin_, "admin queue", SecureChannel::none));
     for (const IoQueue& queue : io_queues_) {
         if (queue.connection == nullptr) continue;
         co_await resume_on(queue.connection->thread());
-        const auto done = co_await authenticate_queue(*queue.connection, queue.qid, nvme::connect_authreq_atr);
+        const auto done =
+            co_await run_authentication(*queue.connection, fmt::format("I/O queue {}", queue.qid), SecureChannel::none);
         co_await resume_on(home_);
         if (!done) co_return std::unexpected(done.error());
     }

@@ -57,6 +57,42 @@ TEST(Controller, DisablesAControllerThatWasLeftEnabled) {
 
 // ---- what goes wrong while connecting is told by the step
 
+// The fake target authenticates, and has no TLS.
+TEST(Controller, AuthenticatesAndGoesOnThroughTlsWhenItIsToldTo) {
+    const auto key = [] {
+        Secret secret(32);
+        std::ranges::fill(secret.mutable_bytes(), std::byte{1});
+        return nvme::auth::Key{0, std::move(secret)};
+    };
+    for (const bool concatenates : {false, true}) {
+        TestWorld world;
+        ControllerOptions options = world.options();
+        options.dhchap.emplace();
+        options.dhchap->host = key();
+        options.dhchap->allowed = {.hashes = 0b0010, .groups = 0b000010};
+        world.target->connect_cdw0 |= nvme::connect_authreq_atr;
+        if (concatenates) world.target->connect_cdw0 |= nvme::connect_authreq_ascr;
+        const auto expect_authentication = [&] {
+            world.target->authentication.emplace(
+                key(), nvme::auth::ControllerSide({.hostnqn = options.hostnqn, .subnqn = options.subnqn}, {},
+                                                  {.allows_new = concatenates, .is_demanded = concatenates}));
+        };
+        expect_authentication();
+        if (concatenates) {
+            EXPECT_TRUE(contains(world.connect_error(options), "demands a secure channel"));
+            expect_authentication();
+        }
+        options.concatenate = concatenates;
+        const std::string error = world.connect_error(options);
+        EXPECT_TRUE(concatenates ? contains(error, "TLS") : error.empty()) << error;
+        EXPECT_TRUE(world.target->authentication->side.is_completed());
+    }
+    TestWorld world;
+    ControllerOptions options = world.options();
+    options.concatenate = true;
+    EXPECT_TRUE(contains(world.connect_error(options), "with a key for authentication"));
+}
+
 TEST(Controller, TellsThatNobodyListens) {
     TestWorld world;
     ControllerOptions options = world.options();

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "env/network.h"
+#include "nvme/auth/controller_side.h"
 #include "nvme/discovery.h"
 #include "nvme/fabrics.h"
 #include "nvme/feature.h"
@@ -51,6 +52,12 @@ public:
     bool success_flag = true;
     uint16_t granted_queues = 4;
     uint32_t connect_cdw0 = 7;
+    // Authenticates hosts, with keys that are no secret; TLS it has none.
+    struct Authentication {
+        nvme::auth::Key host_key;
+        nvme::auth::ControllerSide side;
+    };
+    std::optional<Authentication> authentication;
     // A status instead of an answer; nullopt: the answer.
     std::move_only_function<std::optional<nvme::Status>(const nvme::Command& command, bool admin)> refuse;
     // No answer at all.
@@ -210,10 +217,31 @@ private:
             completion.cdw0 = connect_cdw0;
         } else if (command.fabrics_type() == nvme::FabricsType::property_set) {
             configuration = static_cast<uint32_t>(nvme::as_fabrics<nvme::PropertySetCommand>(command).value);
+        } else if (authentication && command.fabrics_type() == nvme::FabricsType::authentication_send) {
+            take_message(connection.data);
+        } else if (authentication && command.fabrics_type() == nvme::FabricsType::authentication_receive) {
+            Buffer message(4096);
+            message.resize(authentication->side.transmit(message));
+            return send_data(connection, command.cid, message);
         } else {
             completion.set_value64(property(nvme::as_fabrics<nvme::PropertyGetCommand>(command).offset));
         }
         respond(connection, completion);
+    }
+
+    void take_message(Bytes message) {
+        using nvme::auth::ControllerSide;
+        ControllerSide& side = authentication->side;
+        const auto work = side.receive(message);
+        if (work == ControllerSide::Work::make_challenge) {
+            const nvme::auth::Group group = *side.group();
+            Secret exponent(nvme::auth::exponent_size_of(group));
+            std::ranges::fill(exponent.mutable_bytes(), std::byte{7});
+            const Buffer challenge(nvme::auth::size_of(*side.hash()), std::byte{9});
+            side.challenge_made(nvme::auth::make_key_pair(group, std::move(exponent)), challenge, 5);
+        } else if (work == ControllerSide::Work::check_reply) {
+            side.reply_checked(ControllerSide::check(side.take_reply(), authentication->host_key, nullptr));
+        }
     }
 
     [[nodiscard]] uint64_t property(uint32_t offset) const {

@@ -80,6 +80,12 @@ Task<void> ask_everything(Controller& controller, tcp::ConnectionGroup& group) {
     expect_reason(co_await controller.create_io_qpair(group));
 }
 
+nvme::auth::Key key() {
+    Secret secret(32);
+    std::ranges::fill(secret.mutable_bytes(), std::byte{1});
+    return {0, std::move(secret)};
+}
+
 void run(Bytes input) {
     const auto kind = std::to_integer<unsigned>(input[0]);
     TestWorld world;
@@ -89,9 +95,22 @@ void run(Bytes input) {
     ControllerOptions options = world.options();
     if ((kind & 16U) != 0) options.subnqn = std::string(nvme::discovery_nqn);
     if ((kind & 16U) != 0) target.identity.cntrltype = nvme::ControllerType::discovery;
+    if ((kind & 32U) != 0) {
+        const bool makes_psk = (kind & 64U) != 0;
+        const nvme::auth::Allowed allowed{.hashes = 0b0010, .groups = makes_psk ? 0b000010U : 0b000001U};
+        target.connect_cdw0 |= nvme::connect_authreq_atr | (makes_psk ? nvme::connect_authreq_ascr : 0U);
+        target.authentication.emplace(
+            key(), nvme::auth::ControllerSide({.hostnqn = options.hostnqn, .subnqn = options.subnqn}, allowed,
+                                              {.allows_new = makes_psk, .is_demanded = makes_psk}));
+        options.dhchap.emplace();
+        options.dhchap->host = key();
+        options.dhchap->allowed = allowed;
+        options.concatenate = makes_psk;
+    }
     target.distort_data = Liar(input.subspan(1), false);
     target.distort_output = Liar(input.subspan(1), true);
     const auto error = world.with_controller(options, ask_everything);
+    if (options.concatenate) WEFT_ASSERT(error);  // there is no TLS at the other end
     if (error) WEFT_ASSERT(!error->message.empty());
 }
 

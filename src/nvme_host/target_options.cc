@@ -101,7 +101,11 @@ Result<uint32_t> only(std::string_view option, const std::string& name, const st
 }
 
 Result<void> take_keys(const TargetOptions& options, env::Environment& environment, ControllerOptions& made) {
+    if (options.concat && (options.tls || !options.tls_key.empty())) {
+        return fail(Errc::invalid_argument, "concat makes the key for TLS itself: it goes without tls and tls-key");
+    }
     if (options.dhchap_key.empty()) {
+        if (options.concat) return fail(Errc::invalid_argument, "concat needs dhchap-key: its key comes of that");
         if (options.dhchap_ctrl_key.empty()) return {};
         return fail(Errc::invalid_argument, "dhchap-ctrl-key needs dhchap-key: the host authenticates first");
     }
@@ -124,7 +128,15 @@ Result<void> take_keys(const TargetOptions& options, env::Environment& environme
         if (!bits) return std::unexpected(bits.error());
         keys.allowed.groups = *bits;
     }
+    if (options.concat) {
+        const nvme::auth::Allowed usable = keys.allowed & nvme::auth::concatenation_allows;
+        if (usable.hashes == 0 || usable.groups == 0) {
+            return fail(Errc::invalid_argument,
+                        "concat needs sha256 or sha384, and a DH group other than null: its key comes of them");
+        }
+    }
     made.dhchap = std::move(keys);
+    made.concatenate = options.concat;
     return {};
 }
 

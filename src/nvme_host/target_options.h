@@ -26,6 +26,7 @@ struct TargetOptions {
     bool header_digest = false;
     bool data_digest = false;
     bool tls = false;
+    bool concat = false;  // TLS with a key made by authentication
     std::string tls_key;  // NVMeTLSkey-1:…, or a file with one; with it there is TLS
     uint32_t tls_identity_version = 0;
     bool tls_old_derivation = false;  // as libnvme before 1.16 makes keys

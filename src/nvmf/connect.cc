@@ -60,8 +60,9 @@ void finish(Request& request, const Refusal& answer) {
 }
 
 // CDW0 of a Connect that succeeded (NVMe Base 2.0, Figure 547).
-uint32_t connect_answer(uint16_t cntlid, bool needs_authentication) {
-    return cntlid | (needs_authentication ? nvme::connect_authreq_atr : 0U);
+uint32_t connect_answer(uint16_t cntlid, bool needs_authentication, bool needs_secure_channel) {
+    return cntlid | (needs_authentication ? nvme::connect_authreq_atr : 0U) |
+           (needs_secure_channel ? nvme::connect_authreq_ascr : 0U);
 }
 
 // The connection was lost while its Connect was away: nobody waits for the answer.
@@ -74,9 +75,10 @@ Task<void> connect_admin(Request& request, ConnectCommand command, ConnectData d
     const HostIdentity host{std::string(nvme::nqn_of_field(data.hostnqn)), Uuid(data.hostid)};
     const std::string subnqn(nvme::nqn_of_field(data.subnqn));
     const TransportId listener = qpair.listen_id();
+    const Arrival arrival = Arrival::of(qpair.secure.get());
 
     co_await resume_on(target.thread());
-    const Admission admission = co_await target.admit(subnqn, host, listener, group);
+    const Admission admission = co_await target.admit(subnqn, host, listener, arrival, group);
     co_await resume_on(group.thread());
 
     if (!admission.outcome.is_success()) co_return finish(request, {admission.outcome, admission.cdw0});
@@ -104,13 +106,15 @@ Task<void> connect_admin(Request& request, ConnectCommand command, ConnectData d
     qpair.controller_group = &group;
     qpair.controller_uid = admission.uid;
     const env::TimeNs auth_limit = command.kato == 0 ? QpairAuth::limit_default : command.kato.value() * env::ns_per_ms;
+    qpair.secure_channel = admission.secure_channel;
     if (admission.needs_authentication) qpair.auth = std::make_unique<QpairAuth>(qpair, auth_limit);
     find_attached_namespaces(qpair);
     ++group.stats.admin_qpairs;
     ++group.stats.current_admin_qpairs;
     --group.stats.current_unassociated_qpairs;
     qpair.connected();
-    request.completion.cdw0 = connect_answer(admission.cntlid, admission.needs_authentication);
+    request.completion.cdw0 =
+        connect_answer(admission.cntlid, admission.needs_authentication, admission.secure_channel.is_demanded);
     finish(request, {status::success});
 }
 
@@ -121,12 +125,18 @@ Task<void> connect_io(Request& request, ConnectCommand command, ConnectData data
     const HostIdentity host{std::string(nvme::nqn_of_field(data.hostnqn)), Uuid(data.hostid)};
     const std::string subnqn(nvme::nqn_of_field(data.subnqn));
     const uint64_t qpair_uid = qpair.uid();
+    const Arrival arrival = Arrival::of(qpair.secure.get());
 
     co_await resume_on(target.thread());
     const ControllerPlace place = target.find_controller(subnqn, data.cntlid, host);
     if (place.group == nullptr) {
         co_await resume_on(group.thread());
         co_return finish(request, {status::connect_invalid_parameters.with_dnr(), place.cdw0});
+    }
+    if (place.needs_tls && !arrival.is_secure) {
+        WEFT_NOTICELOG("host \"{}\": an I/O queue came without TLS to a controller that has it", log::quoted(host.nqn));
+        co_await resume_on(group.thread());
+        co_return finish(request, {status::connect_invalid_host.with_dnr()});
     }
     co_await resume_on(place.group->thread());
     Controller* controller = place.group->find_controller(place.uid);
@@ -153,14 +163,15 @@ Task<void> connect_io(Request& request, ConnectCommand command, ConnectData data
             const auto lane = qpair.subsystem->host_lanes.find(qpair.hostnqn);
             if (lane != qpair.subsystem->host_lanes.end()) qpair.lane = lane->second.get();
             qpair.io = std::make_unique<IoMeter>();
-            if (place.needs_authentication) {
+            const bool needs_authentication = place.needs_authentication && arrival.generated_psk == 0;
+            if (needs_authentication) {
                 qpair.auth = std::make_unique<QpairAuth>(qpair, QpairAuth::limit_default);
             }
             ++group.stats.io_qpairs;
             ++group.stats.current_io_qpairs;
             --group.stats.current_unassociated_qpairs;
             qpair.connected();
-            request.completion.cdw0 = connect_answer(data.cntlid, place.needs_authentication);
+            request.completion.cdw0 = connect_answer(data.cntlid, needs_authentication, false);
         }
     }
     finish(request, answer);

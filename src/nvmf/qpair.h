@@ -11,6 +11,7 @@
 #include "base/intrusive_list.h"
 #include "env/address.h"
 #include "memory/buffer_pool.h"
+#include "nvme/auth/messages.h"
 #include "nvmf/figures.h"
 #include "nvmf/request.h"
 #include "nvmf/secure/secure_channel.h"
@@ -83,6 +84,7 @@ public:
     std::string hostnqn;
     Uuid hostid;
     std::unique_ptr<const SecureChannel> secure;  // through TLS: as whom
+    nvme::auth::SecureChannelPolicy secure_channel;  // of authentications
     std::unique_ptr<QpairAuth> auth;  // from when authentication is demanded, or was begun by the host
     std::unique_ptr<IoMeter> io;  // I/O queues, from Connect on: commands answered
 

@@ -32,6 +32,15 @@ std::string_view name_of(SubsystemState state) {
     return "?";
 }
 
+std::string_view name_of(Concatenation concatenation) {
+    switch (concatenation) {
+        case Concatenation::off: return "off";
+        case Concatenation::allowed: return "allowed";
+        case Concatenation::required: return "required";
+    }
+    return "?";
+}
+
 Subsystem::~Subsystem() { WEFT_ASSERT(state_ == SubsystemState::inactive); }
 
 bool Subsystem::allows_host(std::string_view hostnqn) const { return allow_any_host_ || hosts_.contains(hostnqn); }
@@ -44,6 +53,11 @@ bool Subsystem::is_reachable_at(const TransportId& listener) const {
 bool Subsystem::allows_host_at(const TransportId& listener, std::string_view hostnqn) const {
     const auto mine = std::ranges::find(listeners_, listener, &Listener::address);
     return mine == listeners_.end() || mine->admits(hostnqn);
+}
+
+Concatenation Subsystem::concatenation_at(const TransportId& listener) const {
+    const auto mine = std::ranges::find(listeners_, listener, &Listener::address);
+    return mine == listeners_.end() ? Concatenation::off : mine->concatenation;
 }
 
 Task<std::optional<AsyncMutex::Guard>> Subsystem::begin_change() {
@@ -61,6 +75,11 @@ namespace {
 
 std::unexpected<Error> being_deleted(const std::string& nqn) {
     return fail(Errc::no_such_device, fmt::format("subsystem {} is being deleted", nqn));
+}
+
+ListenKind kind_of(const ListenerOptions& options) {
+    if (options.is_secure) return ListenKind::secure;
+    return options.concatenation == Concatenation::off ? ListenKind::plain : ListenKind::either;
 }
 
 Result<void> check_hosts(const std::set<std::string, std::less<>>& hosts) {
@@ -398,13 +417,24 @@ Task<Result<void>> Subsystem::add_listener(TransportId address, Transport& trans
                                    "nvmf_subsystem_allow_any_host with false first",
                                    nqn()));
     }
+    if (options.is_secure && options.concatenation != Concatenation::off) {
+        co_return fail(Errc::invalid_argument,
+                       "secure_concatenation: hosts begin there without TLS, which secure_channel does not let them");
+    }
+    if (options.concatenation == Concatenation::required && allow_any_host_) {
+        co_return fail(Errc::invalid_argument,
+                       fmt::format("secure_concatenation: {} allows any host, and only those with a dhchap_key could "
+                                   "come: call nvmf_subsystem_allow_any_host with false first",
+                                   nqn()));
+    }
     if (!identity_.ana_reporting && options.ana_state != nvme::AnaState::optimized) {
         co_return fail(Errc::invalid_argument,
                        fmt::format("ana_state: {} reports no ANA: create it with ana_reporting", nqn()));
     }
-    WEFT_CO_TRY(transport.listen(address, options.is_secure));
+    WEFT_CO_TRY(transport.listen(address, kind_of(options)));
     AnaTable ana = identity_.ana_reporting ? AnaTable(identity_.max_namespaces, options.ana_state) : AnaTable();
-    listeners_.push_back({std::move(address), &transport, options.is_secure, std::move(ana), std::move(options.hosts)});
+    listeners_.push_back({std::move(address), &transport, options.is_secure, options.concatenation, std::move(ana),
+                          std::move(options.hosts)});
     // Nobody is admitted through it before this change is over.
     co_await open_ana(listeners_.back().address);
     target_.config_changed(listener_key(nqn(), listeners_.back().address));
@@ -479,6 +509,7 @@ Task<Result<void>> Subsystem::set_host_keys(std::string hostnqn, HostKeys keys) 
         co_return fail(Errc::not_found, fmt::format("host {} is not in the list of {}", log::quoted(hostnqn), nqn()));
     }
     host_keys_[hostnqn] = std::move(keys);
+    target_.generated_psks().revoke_host(nqn(), hostnqn);
     target_.config_changed(host_key(nqn(), hostnqn));
     co_return Result<void>{};
 }
@@ -504,6 +535,7 @@ Task<Result<void>> Subsystem::remove_host(std::string hostnqn) {
     const auto change = co_await begin_change();
     if (!change) co_return being_deleted(nqn());
     target_.host_psks().remove(nqn(), hostnqn);
+    target_.generated_psks().revoke_host(nqn(), hostnqn);
     if (hosts_.erase(hostnqn) == 0) {
         co_return fail(Errc::not_found, fmt::format("host {} is not in the list of {}", hostnqn, nqn()));
     }

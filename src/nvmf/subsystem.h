@@ -43,8 +43,13 @@ struct NamespaceOptions {
     std::string ptpl_file;  // where its reservation is kept over a restart; empty: nowhere
 };
 
+// Whether hosts that authenticate at a listener may go on through TLS with a key that both sides make of that, or must.
+enum class Concatenation : uint8_t { off, allowed, required };
+std::string_view name_of(Concatenation concatenation);
+
 struct ListenerOptions {
     bool is_secure = false;  // with TLS only
+    Concatenation concatenation = Concatenation::off;  // not with is_secure
     nvme::AnaState ana_state = nvme::AnaState::optimized;  // of all groups on the way through it, where ANA is reported
     std::set<std::string, std::less<>> hosts;  // those that may come in there; empty: all that may use the subsystem
 };
@@ -83,6 +88,7 @@ public:
         TransportId address;
         Transport* transport = nullptr;
         bool is_secure = false;  // with TLS only
+        Concatenation concatenation = Concatenation::off;
         AnaTable ana;
         // Those that may come in here, if the subsystem allows them, too; empty: all of these.
         std::set<std::string, std::less<>> hosts;
@@ -107,6 +113,7 @@ public:
     [[nodiscard]] bool is_reachable_at(const TransportId& listener) const;
     // Whether the list of that listener, if it is one of its own and has one, names the host.
     [[nodiscard]] bool allows_host_at(const TransportId& listener, std::string_view hostnqn) const;
+    [[nodiscard]] Concatenation concatenation_at(const TransportId& listener) const;
 
     // Inactive → Activating → Active: its views appear on every poll group.
     Task<Result<void>> start();

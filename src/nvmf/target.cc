@@ -23,6 +23,8 @@ Target::Target(Runtime& runtime, bdev::Registry& bdevs, std::string name, std::s
       bdevs_(bdevs),
       name_(std::move(name)),
       threads_(std::move(threads)),
+      psk_timer_(
+          runtime.app_thread(), [](void* self) { static_cast<Target*>(self)->expire_generated_psks(); }, this),
       reservation_files_(runtime.environment().files()) {}
 
 Target::~Target() { WEFT_ASSERT(poll_groups_.empty() && subsystems_.empty() && controllers_.empty()); }
@@ -86,6 +88,8 @@ Task<void> Target::stop() {
         if (!co_await delete_subsystem(subsystems_.begin()->first)) co_await sleep_for(env::ns_per_ms);
     }
     for (const auto& transport : transports_) co_await transport->close();
+    generated_psks_.revoke_all();
+    psk_timer_.stop();
     state_ = TargetState::fini_destroy_poll_groups;
     for (const auto& group : poll_groups_) {
         co_await resume_on(group->thread());
@@ -171,6 +175,7 @@ Task<Result<void>> Target::delete_subsystem(std::string nqn) {
     co_await subsystem->close_for_changes();
     last_cntlid_.erase(subsystem);
     host_psks_.remove_subsystem(nqn);
+    generated_psks_.revoke_subsystem(nqn);
     for (const std::string& host : subsystem->hosts()) config_changed(host_key(nqn, host));
     config_changed(subsystem_key(nqn));
     subsystems_.erase(subsystems_.find(nqn));
@@ -295,7 +300,8 @@ bool Target::is_duplicate(const Subsystem& subsystem, const HostIdentity& host, 
     });
 }
 
-Task<Admission> Target::admit(std::string subnqn, HostIdentity host, TransportId listener, PollGroup& group) {
+Task<Admission> Target::admit(std::string subnqn, HostIdentity host, TransportId listener, Arrival arrival,
+                              PollGroup& group) {
     const uint32_t bad_subnqn = nvme::connect_invalid(offsetof(nvme::ConnectData, subnqn), true);
     const nvme::Status invalid = status::connect_invalid_parameters.with_dnr();
     if (!unique_discovery_nqn_.empty() && subnqn == unique_discovery_nqn_) subnqn = nvme::discovery_nqn;
@@ -313,16 +319,52 @@ Task<Admission> Target::admit(std::string subnqn, HostIdentity host, TransportId
         if (!is_allowed || !subsystem->is_reachable_at(listener) || !subsystem->allows_host_at(listener, host.nqn)) {
             co_return Admission{status::connect_invalid_host.with_dnr()};
         }
-        const bool needs_authentication = subsystem->needs_authentication(host.nqn);
         // It may come in again when the other controller has gone.
         if (is_duplicate(*subsystem, host, listener)) co_return Admission{status::connect_controller_busy};
         const uint16_t cntlid = allocate_cntlid(*subsystem);
         if (cntlid == 0) co_return Admission{status::connect_controller_busy};
-        const uint64_t uid = next_uid();
-        controllers_.emplace(uid, ControllerEntry{subsystem, &group, cntlid, std::move(host), std::move(listener)});
-        subsystem->controller_uids.insert(uid);
-        co_return Admission{status::success, 0, uid, cntlid, subsystem->identity().id, needs_authentication};
+        // Its key may have been taken back while it waited.
+        if (arrival.generated_psk != 0 && !generated_psks_.acquire(arrival.generated_psk, thread().reactor().now())) {
+            co_return Admission{status::connect_invalid_host.with_dnr()};
+        }
+        Admission admission{status::success, 0, next_uid(), cntlid, subsystem->identity().id};
+        const Concatenation concatenation = subsystem->concatenation_at(listener);
+        admission.secure_channel = {
+            .allows_new = !arrival.is_secure && concatenation != Concatenation::off,
+            .allows_replace = arrival.generated_psk != 0,  // a configured key is not ours to replace
+            .is_demanded = !arrival.is_secure && concatenation == Concatenation::required,
+        };
+        // Who has a key that came of an authentication has authenticated.
+        admission.needs_authentication = arrival.generated_psk == 0 && (subsystem->needs_authentication(host.nqn) ||
+                                                                        admission.secure_channel.is_demanded);
+        controllers_.emplace(admission.uid,
+                             ControllerEntry{subsystem, &group, cntlid, std::move(host), std::move(listener),
+                                             arrival.is_secure, arrival.generated_psk});
+        subsystem->controller_uids.insert(admission.uid);
+        co_return admission;
     }
+}
+
+void Target::keep_generated_psk(uint64_t controller_uid, nvme::tls::TlsPsk psk) {
+    const auto found = controllers_.find(controller_uid);
+    if (found == controllers_.end() || found->second.is_ending) return;
+    ControllerEntry& entry = found->second;
+    const env::TimeNs now = thread().reactor().now();
+    const uint64_t number = generated_psks_.add(std::move(psk), now);
+    if (entry.generated_psk != 0) {
+        generated_psks_.revoke(entry.generated_psk);
+        entry.generated_psk = number;
+        const bool is_there = generated_psks_.acquire(number, now);
+        WEFT_ASSERT(is_there);
+    }
+    entry.needs_tls = true;
+    expire_generated_psks();
+}
+
+void Target::expire_generated_psks() {
+    const env::TimeNs next = generated_psks_.expire(thread().reactor().now());
+    if (next == env::time_never) return psk_timer_.stop();
+    psk_timer_.start_at(next);
 }
 
 ControllerPlace Target::find_controller(std::string_view subnqn, uint16_t cntlid, const HostIdentity& host) const {
@@ -355,7 +397,8 @@ std::optional<ControllerPlace> Target::place_of(uint64_t uid) const {
                            entry.cntlid,
                            entry.host.nqn,
                            entry.listener,
-                           entry.subsystem->needs_authentication(entry.host.nqn)};
+                           entry.subsystem->needs_authentication(entry.host.nqn),
+                           entry.needs_tls};
 }
 
 uint64_t Target::uid_of(const Subsystem& subsystem, uint16_t cntlid, std::string_view hostnqn) const {
@@ -375,6 +418,10 @@ void Target::controller_gone(uint64_t uid) {
     const auto found = controllers_.find(uid);
     if (found == controllers_.end()) return;
     found->second.subsystem->controller_uids.erase(uid);
+    if (const uint64_t psk = found->second.generated_psk; psk != 0) {
+        generated_psks_.release(psk, thread().reactor().now());
+        expire_generated_psks();
+    }
     controllers_.erase(found);
     if (!mutant::on(mutant::controller_end_not_told)) controller_end_.wake_all();
 }

@@ -18,10 +18,13 @@
 #include "nvmf/discovery/announcer.h"
 #include "nvmf/discovery/discovery.h"
 #include "nvmf/poll_group.h"
+#include "nvmf/secure/generated_psks.h"
 #include "nvmf/secure/host_psks.h"
+#include "nvmf/secure/secure_channel.h"
 #include "nvmf/subsystem.h"
 #include "nvmf/transport.h"
 #include "reactor/runtime.h"
+#include "reactor/timer.h"
 #include "rpc/config_key.h"
 
 namespace weft::nvmf {
@@ -50,6 +53,17 @@ struct Admission {
     uint16_t cntlid = 0;
     uint32_t subsystem_id = 0;
     bool needs_authentication = false;
+    nvme::auth::SecureChannelPolicy secure_channel;  // of that authentication
+};
+
+// Through what the connection of a Connect came.
+struct Arrival {
+    bool is_secure = false;  // TLS
+    uint64_t generated_psk = 0;  // its number, if its key is one of these
+
+    static Arrival of(const SecureChannel* secure) {
+        return secure == nullptr ? Arrival{} : Arrival{.is_secure = true, .generated_psk = secure->generated_psk};
+    }
 };
 
 // Where a controller lives; group is nullptr when there is none, and cdw0 says which parameter of Connect was wrong.
@@ -62,6 +76,7 @@ struct ControllerPlace {
     std::string hostnqn;
     TransportId listener;
     bool needs_authentication = false;
+    bool needs_tls = false;  // of its I/O queues
 };
 
 struct SubsystemOptions {
@@ -139,7 +154,8 @@ public:
     [[nodiscard]] Subsystem* find_subsystem(uint32_t id) const;
 
     // Connect. Waits while the subsystem changes, and until what is left of the host's old controllers has ended.
-    Task<Admission> admit(std::string subnqn, HostIdentity host, TransportId listener, PollGroup& group);
+    Task<Admission> admit(std::string subnqn, HostIdentity host, TransportId listener, Arrival arrival,
+                          PollGroup& group);
     [[nodiscard]] ControllerPlace find_controller(std::string_view subnqn, uint16_t cntlid,
                                                   const HostIdentity& host) const;
     [[nodiscard]] std::optional<ControllerPlace> place_of(uint64_t uid) const;
@@ -152,6 +168,11 @@ public:
     // The keys of hosts for TLS.
     [[nodiscard]] HostPsks& host_psks() { return host_psks_; }
     [[nodiscard]] const HostPsks& host_psks() const { return host_psks_; }
+    // Those that hosts made by authenticating.
+    [[nodiscard]] GeneratedPsks& generated_psks() { return generated_psks_; }
+    // The controller's host has made this one on its admin queue; it takes the place of the one it came with. From
+    // here on the controller's I/O queues must come through TLS.
+    void keep_generated_psk(uint64_t controller_uid, nvme::tls::TlsPsk psk);
 
     // Something that the discovery log shows has changed: counts the generation and tells discovery controllers.
     void discovery_changed();
@@ -183,8 +204,11 @@ private:
         uint16_t cntlid = 0;
         HostIdentity host;
         TransportId listener;
+        bool needs_tls = false;
+        uint64_t generated_psk = 0;  // that its admin queue came with; 0: none
         bool is_ending = false;
     };
+    void expire_generated_psks();
     [[nodiscard]] uint16_t allocate_cntlid(Subsystem& subsystem);
     [[nodiscard]] bool has_ending_controller(const Subsystem& subsystem, const HostIdentity& host) const;
     [[nodiscard]] Result<SubsystemIdentity> check(const SubsystemOptions& options) const;
@@ -205,6 +229,8 @@ private:
     std::map<uint64_t, ControllerEntry> controllers_;  // by uid
     std::map<const Subsystem*, uint16_t> last_cntlid_;
     HostPsks host_psks_;
+    GeneratedPsks generated_psks_;
+    Timer psk_timer_;
     WaitList controller_end_;
     ReservationFiles reservation_files_;
     ReservationStores* reservation_stores_ = &reservation_files_;

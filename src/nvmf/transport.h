@@ -20,6 +20,13 @@ struct BufferPoolFigures {
     uint32_t shared_free = 0;  // not in use and in no group's reserve
 };
 
+// What a listening socket takes.
+enum class ListenKind : uint8_t {
+    plain,
+    secure,  // TLS only
+    either,  // as the host begins
+};
+
 class Transport {
 public:
     explicit Transport(TransportOptions options) : options_(std::move(options)) {}
@@ -33,8 +40,8 @@ public:
     // The group's part, made on its thread. Errors: no_memory when the buffer reserve does not fit.
     virtual Result<std::unique_ptr<TransportGroup>> make_group(PollGroup& group) = 0;
     // Starts to accept on the address, or counts one more user of it. Errors: invalid_argument, address_in_use, …
-    // `is_secure`: with TLS only. Errors also: busy, when another subsystem listens there the other way.
-    virtual Result<void> listen(const TransportId& address, bool is_secure) = 0;
+    // Errors also: busy, when another subsystem listens there for another kind.
+    virtual Result<void> listen(const TransportId& address, ListenKind kind) = 0;
     // Counts one user less; the last one closes the socket. Connections stay.
     virtual void stop_listening(const TransportId& address) = 0;
     // Ends what is on its way to a poll group, after the last stop_listening().

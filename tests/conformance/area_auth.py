@@ -201,7 +201,8 @@ def messages(_world, _full):
 
     for name, fields, reason in (
         ("type=2", {"kind": 2}, MESSAGE), ("type=1", {"kind": 1}, MESSAGE), ("id=9", {"ident": 9}, MESSAGE),
-        ("sc_c=1", {"sc_c": 1}, CONCATENATION), ("sc_c=255", {"sc_c": 255}, CONCATENATION),
+        ("sc_c=1", {"sc_c": 1}, CONCATENATION), ("sc_c=2", {"sc_c": 2}, CONCATENATION),
+        ("sc_c=3", {"sc_c": 3}, CONCATENATION), ("sc_c=255", {"sc_c": 255}, CONCATENATION),
         ("napd=0", {"napd": 0}, PAYLOAD), ("napd=2", {"napd": 2}, PAYLOAD), ("napd=255", {"napd": 255}, PAYLOAD),
         ("protocol=2", {"protocol": 2}, NO_PROTOCOL), ("halen=0", {"halen": 0}, NO_HASH),
         ("halen=31", {"halen": 31}, PAYLOAD), ("halen=255", {"halen": 255}, PAYLOAD), ("dhlen=0", {"dhlen": 0}, NO_GROUP),

@@ -51,12 +51,12 @@ def tls_psk(key, hostnqn, subnqn, version, old=False):
 class TlsHost(Host):
     """A host whose bytes go through `openssl s_client`."""
 
-    def __init__(self, world, identity, key, number, host_number=1, more=()):
+    def __init__(self, world, identity, key, number, host_number=1, more=(), port=None):
         super().__init__(world, host_number)
         self.socket.close()
         self.socket, other = socket.socketpair()
         self.client = subprocess.Popen(
-            ["openssl", "s_client", "-quiet", "-connect", f"{world.address}:{world.secure_port}", "-tls1_3", "-psk",
+            ["openssl", "s_client", "-quiet", "-connect", f"{world.address}:{port or world.secure_port}", "-tls1_3", "-psk",
              key.hex(), "-psk_identity", identity, "-ciphersuites", SUITES[number], *more],
             stdin=other, stdout=other, stderr=subprocess.DEVNULL)
         other.close()

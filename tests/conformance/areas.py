@@ -2,6 +2,7 @@
 import area_admin
 import area_commands
 import area_auth
+import area_concat
 import area_connect
 import area_cut
 import area_fabrics
@@ -31,6 +32,7 @@ AREAS = [
     area_commands.copies, area_commands.verifies, area_commands.pairs, area_commands.zones_elsewhere,
     area_cut.cuts, area_cut.removals,
     area_tls.keys, area_tls.names, area_tls.strangers,
+    area_concat.messages, area_concat.channels, area_concat.first_bytes,
     area_rpc.values, area_rpc.members, area_rpc.streams, area_rpc.clients, area_rpc_params.types,
     area_rpc_params.senseless,
 ]

@@ -17,7 +17,7 @@ class Closed(Exception):
 class Host:
     """One connection. `world` gives address and names."""
 
-    def __init__(self, world, number=1, receive_buffer=0):
+    def __init__(self, world, number=1, receive_buffer=0, port=None):
         self.world = world
         self.number = number  # of the host: its NQN and host id
         self.framing = Framing()
@@ -30,7 +30,7 @@ class Host:
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(ANSWER_S)
-        self.socket.connect((world.address, world.port))
+        self.socket.connect((world.address, port or world.port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     # Bytes --------------------------------------------------------------------------------------------------------

@@ -80,6 +80,7 @@ class World:
     secure_long_nqn = "nqn.2016-06.io.spdk:secure-long"
     psks = {"key32": bytes(range(32)), "key48": bytes(range(48))}
     auth_nqn = "nqn.2016-06.io.spdk:auth"          # one of its hosts has a key: area_auth.py
+    concat_nqn = "nqn.2016-06.io.spdk:concat"      # the same host, and a key for TLS made of it: area_concat.py
     ana_nqn = "nqn.2016-06.io.spdk:ana"            # reports ANA
     discovery_nqn = "nqn.2014-08.org.nvmexpress.discovery"
     blocks = {1: (512, 8192), 2: (4096, 4096), 3: (65536, 256)}  # nsid: block size, blocks
@@ -161,6 +162,15 @@ class World:
             listener = self.listener(nqn)
             listener["listen_address"]["trsvcid"] = str(self.secure_port)
             call("nvmf_subsystem_add_listener", {**listener, "secure_channel": True})
+
+        self.concat_port, self.required_port = self.free_port(), self.free_port()
+        call("nvmf_create_subsystem", {"nqn": self.concat_nqn, "max_namespaces": 8})
+        call("nvmf_subsystem_add_host", {"nqn": self.concat_nqn, "host": self.hostnqn(area_auth.HOST),
+                                         "dhchap_key": "host", "dhchap_ctrlr_key": "controller"})
+        for port, word in ((self.concat_port, "allowed"), (self.required_port, "required")):
+            listener = self.listener(self.concat_nqn)
+            listener["listen_address"]["trsvcid"] = str(port)
+            call("nvmf_subsystem_add_listener", {**listener, "secure_concatenation": word})
 
     def add_namespace(self, nqn, bdev, nsid):
         self.rpc.call("nvmf_subsystem_add_ns", {"nqn": nqn, "namespace": {"bdev_name": bdev, "nsid": nsid}})

@@ -7,6 +7,7 @@
 #include "app/cli/identify_fields.h"
 #include "app/cli/load_watch.h"
 #include "app/cli/number_range.h"
+#include "app/cli/perf_reauthentication.h"
 #include "app/cli/perf_report.h"
 #include "app/cli/perf_workers.h"
 #include "app/cli/session.h"
@@ -43,6 +44,7 @@ private:
     double seconds_ = 10;
     double warmup_ = 1;
     double rate_ = 0;
+    double reauthenticate_ = 0;
     uint32_t nsid_ = 0;
     uint32_t io_timeout_s_ = 30;
     bool verify_ = false;
@@ -107,6 +109,10 @@ CLI::App* Perf::declare(CLI::App& app) {
         ->group(group);
     sub->add_flag("--sq-flow-control", flow_control_, "Let the controller answer each read with a capsule of its own")
         ->group(group);
+    sub->add_option("--reauthenticate", reauthenticate_,
+                    "Authenticate the queues again every so many seconds, while the load runs")
+        ->check(number_range(0.001, seconds_max))
+        ->group(group);
     sub->add_flag("--json", json_, "Print JSON")->group(group);
     sub->footer(
         "Loads that write OVERWRITE the namespace.\n"
@@ -144,6 +150,9 @@ Task<Result<PerfSummary>> Perf::load(Runtime& runtime, nvme_host::tcp::Connectio
     options->discard = discard_;
     options->sq_flow_control = flow_control_;
     options->io_timeout = io_timeout_s_ * env::ns_per_s;
+    if (reauthenticate_ > 0 && !options->dhchap) {
+        co_return fail(Errc::invalid_argument, "--reauthenticate needs --dhchap-key");
+    }
     auto controller = co_await nvme_host::Controller::connect(group, std::move(*options));
     if (!controller) co_return std::unexpected(std::move(controller).error());
 
@@ -156,7 +165,12 @@ Task<Result<PerfSummary>> Perf::load(Runtime& runtime, nvme_host::tcp::Connectio
         PerfTimes times{.measure_from = start + static_cast<env::TimeNs>(warmup_ * 1e9)};
         times.end = times.measure_from + static_cast<env::TimeNs>(seconds_ * 1e9);
         co_await workers.start(times);
+        PerfReauthentication again(**controller, reauthenticate_);
+        if (reauthenticate_ > 0) again.start();
         const LoadCost cost = co_await watch_load(workers, times, plan_.unit_bytes);
+        const auto count = co_await again.stop();
+        if (count) summary.reauthentications = *count;
+        if (!count) outcome = std::unexpected(count.error());
         summary.cpu_seconds = cost.cpu_seconds;
         summary.busy_seconds = cost.busy_seconds;
         summary.seconds = cost.seconds;

@@ -30,6 +30,7 @@ void print_summary(const PerfSummary& summary) {
     if (summary.plan.verify) {
         fmt::print("verified: {} blocks, {} wrong\n", results.verified_blocks, results.verify_faults);
     }
+    if (summary.reauthentications > 0) fmt::print("authenticated again: {} times\n", summary.reauthentications);
     if (summary.depth_granted < summary.plan.queue_depth) {
         fmt::print("note: the controller's queues take {} commands; the others waited at the host\n",
                    summary.depth_granted);
@@ -49,6 +50,7 @@ std::string summary_json(const PerfSummary& summary) {
                  {"header_digest", summary.header_digest},
                  {"data_digest", summary.data_digest},
                  {"discard", summary.discard},
+                 {"reauthentications", summary.reauthentications},
                  {"seconds", summary.seconds},
                  {"iops", summary.iops()},
                  {"bytes_per_second", summary.bytes_per_second()},

@@ -17,6 +17,7 @@ struct PerfSummary {
     bool header_digest = false;
     bool data_digest = false;
     bool discard = false;
+    uint32_t reauthentications = 0;
     double seconds = 0;      // measured
     double cpu_seconds = 0;  // user and system time of the process, in the measured time
     double busy_seconds = 0;  // of the client's reactors, in turns that found work

@@ -128,7 +128,8 @@ constexpr Row table[] = {
     {"nvmf_subsystem_add_listener",
      "nqn -t=listen_address.trtype --trtype=listen_address.trtype -a=listen_address.traddr "
      "--traddr=listen_address.traddr -p=tgt_name -f=listen_address.adrfam --adrfam=listen_address.adrfam "
-     "-s=listen_address.trsvcid --trsvcid=listen_address.trsvcid -k=secure_channel! -n=ana_state -S=sock_impl"},
+     "-s=listen_address.trsvcid --trsvcid=listen_address.trsvcid -k=secure_channel! -n=ana_state -S=sock_impl "
+     "--secure-concatenation=secure_concatenation"},
     {"nvmf_subsystem_add_ns",
      "nqn namespace.bdev_name --bdev-name=namespace.bdev_name -t=tgt_name -p=namespace.ptpl_file "
      "--ptpl-file=namespace.ptpl_file -n=namespace.nsid --nsid=namespace.nsid -g=namespace.nguid "

@@ -28,6 +28,9 @@ void add_target_options(CLI::App& app, TargetOptions& options, bool with_short_t
     app.add_option("--hostid", options.hostid, "UUID of this host; default: /etc/nvme/hostid, or of the host NQN")
         ->group(group);
     app.add_flag("--tls", options.tls, "Through TLS 1.3, with the key of --tls-key")->group(group);
+    app.add_flag("--concat", options.concat,
+                 "Through TLS 1.3, with a key that comes of the authentication with --dhchap-key")
+        ->group(group);
     app.add_option("--tls-key", options.tls_key,
                    "File with the key (NVMeTLSkey-1:…), or the key itself, which others may see then")
         ->group(group);

@@ -332,8 +332,9 @@ const std::map<std::string, Case> cases = {
      {{transport, subsystem},
       {"{" + nqn + "," + address + R"(,"hosts":["nqn.2016-06.io.host:b","nqn.2016-06.io.host:a"]})",
        "{" + discovery + "," + address + "}",
+       "{" + nqn + R"(,"secure_channel":true,"listen_address":{"trtype":"TCP","traddr":"127.0.0.2","trsvcid":"PORT"}})",
        "{" + nqn +
-           R"(,"secure_channel":true,"listen_address":{"trtype":"TCP","traddr":"127.0.0.2","trsvcid":"PORT"}})"}}},
+           R"(,"secure_concatenation":"required","listen_address":{"trtype":"TCP","traddr":"127.0.0.3","trsvcid":"PORT"}})"}}},
     {"nvmf_subsystem_listener_set_hosts",
      {{transport, subsystem, listener},
       {"{" + nqn + "," + address + R"(,"hosts":["nqn.2016-06.io.host:b"]})",

@@ -108,7 +108,7 @@ constexpr std::string_view examples[] = {
     "nvmf_set_max_subsystems -x 64",
     "nvmf_stop_mdns_prr",
     "nvmf_subsystem_add_host nqn.2016-06.io.spdk:cnode1 nqn.2014-08.org.nvmexpress:uuid:8d0b1b3e-6f0a-4a3c-9a52-0c2f9ad1c6c5",
-    "nvmf_subsystem_add_listener nqn.2016-06.io.spdk:cnode1 -t tcp -a 127.0.0.1 -s 4421",
+    "nvmf_subsystem_add_listener nqn.2016-06.io.spdk:cnode1 -t tcp -a 127.0.0.1 -s 4421 --secure-concatenation allowed",
     "nvmf_subsystem_add_ns nqn.2016-06.io.spdk:cnode1 Malloc0 -n 2",
     "nvmf_subsystem_allow_any_host nqn.2016-06.io.spdk:cnode1 -e",
     "nvmf_subsystem_disconnect --nqn nqn.2016-06.io.spdk:cnode1 --cntlid 1",

@@ -1,8 +1,8 @@
-// Both sides of DH-HMAC-CHAP, fed with anything. Nobody without the key gets in; a message that is not understood ends
-// the exchange; nothing is read or written beyond its end.
+// Both sides of DH-HMAC-CHAP, fed with anything. Nobody without the key gets in, or gets a key for TLS; a message that
+// is not understood ends the exchange; nothing is read or written beyond its end.
 //
 // Input: records of a byte that says what to do, two bytes of length, and so many bytes of a message. The NULL group
-// and the smallest one only, so that it is quick.
+// and the smallest one only, so that it is quick. An input of odd length asks for a secure channel.
 #include <cstdlib>
 
 #include "base/assert.h"
@@ -13,8 +13,13 @@ using namespace weft::nvme::auth;
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     TestExchange exchange;
-    exchange.controller_allows = {.hashes = 0b1110, .groups = 0b000001};
-    exchange.host_offers = exchange.controller_allows;
+    exchange.controller_allows = {.hashes = 0b1110, .groups = 0b000011};
+    exchange.host_offers = {.hashes = 0b1110, .groups = 0b000001};
+    exchange.policy = {.allows_new = true, .allows_replace = true};
+    if (size % 2 != 0) {
+        exchange.channel = SecureChannel::new_psk;
+        exchange.host_offers = {.hashes = 0b0110, .groups = 0b000010};
+    }
     exchange.host_key = Key{0, test_secret(32, 2)};  // not the one that the controller takes for it
     exchange.controller_key = Key{0, test_secret(32, 3)};
     exchange.known_controller_key = Key{0, test_secret(32, 4)};
@@ -54,7 +59,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
                 break;
             }
         }
-        WEFT_ASSERT(!exchange.controller.is_completed());
+        WEFT_ASSERT(!exchange.controller.is_completed() && !exchange.controller.take_generated());
     }
     return 0;
 }

@@ -36,6 +36,7 @@ std::string_view name_of(ControllerSide::State state) {
 
 void ControllerSide::fail(Reason reason) {
     state_ = State::failure1;
+    generated_.reset();
     reason_ = reason;
 }
 
@@ -52,6 +53,7 @@ ControllerSide::Work ControllerSide::receive(Bytes message) {
             const auto told = read_failure(message);
             if (!told) return refuse(told.error());
             state_ = State::failed;
+            generated_.reset();
             reason_ = *told == Reason::none ? Reason::authentication_failed : *told;
             return Work::none;
         }
@@ -68,14 +70,23 @@ ControllerSide::Work ControllerSide::receive(Bytes message) {
 
 ControllerSide::Work ControllerSide::on_negotiate(Bytes message) {
     reason_ = Reason::none;
-    has_host_challenge_ = false;
+    wants_response_ = false;
+    generated_.reset();
     transaction_ = load<MessageHeader>(message).transaction;
     const auto read = read_negotiate(message);
     if (!read) return refuse(read.error());
-    hash_ = choose(all_hashes, allowed_, read->offered);
-    group_ = choose(all_groups, allowed_, read->offered);
+    secure_channel_ = read->secure_channel;
+    if (!policy_.takes(secure_channel_)) return refuse(Reason::secure_channel_mismatch);
+    const bool makes_psk = secure_channel_ != SecureChannel::none;
+    const Allowed usable = makes_psk ? allowed_ & concatenation_allows : allowed_;
+    hash_ = choose(all_hashes, usable, read->offered);
+    group_ = choose(all_groups, usable, read->offered);
     if (!hash_) return refuse(Reason::hash_not_usable);
-    if (!group_) return refuse(Reason::group_not_usable);
+    if (!group_) {
+        // What it offered would do, but not for a key.
+        const bool is_for_psk = makes_psk && read->offered.takes(Group::null);
+        return refuse(is_for_psk ? Reason::secure_channel_mismatch : Reason::group_not_usable);
+    }
     state_ = State::challenge;
     return Work::make_challenge;
 }
@@ -88,9 +99,11 @@ void ControllerSide::challenge_made(KeyPair own, Bytes challenge, uint32_t seque
 }
 
 ControllerSide::Work ControllerSide::on_reply(Bytes message) {
-    const auto read = read_reply(message, transaction_, *hash_, *group_);
+    const auto read = read_reply(message, transaction_, *hash_, *group_, secure_channel_);
     if (!read) return refuse(read.error());
+    wants_response_ = read->has_challenge && read->sequence != 0;
     pending_ = {.parties = parties_,
+                .secure_channel = secure_channel_,
                 .hash = *hash_,
                 .transaction = transaction_,
                 .own = std::exchange(own_, {}),
@@ -98,10 +111,9 @@ ControllerSide::Work ControllerSide::on_reply(Bytes message) {
                 .sequence = sequence_,
                 .response = copy_of(read->response),
                 .host_public_value = copy_of(read->public_value),
-                .has_host_challenge = read->has_challenge,
+                .wants_response = wants_response_,
                 .host_challenge = copy_of(read->challenge),
                 .host_sequence = read->sequence};
-    has_host_challenge_ = read->has_challenge;
     return Work::check_reply;
 }
 
@@ -115,27 +127,35 @@ ControllerSide::Verdict ControllerSide::check(const Reply& reply, const Key& hos
                                                .challenge = reply.challenge,
                                                .sequence = reply.sequence,
                                                .transaction = reply.transaction,
+                                               .secure_channel = reply.secure_channel,
                                                .shared_secret = secret->bytes()});
     if (!is_same(expected.view(), reply.response)) return {.reason = Reason::authentication_failed};
-    if (!reply.has_host_challenge) return {};
+    Verdict verdict;
+    if (reply.secure_channel != SecureChannel::none) {
+        verdict.generated = generate_psk(reply.hash, secret->bytes(), reply.challenge, reply.host_challenge);
+    }
+    if (!reply.wants_response) return verdict;
     // The host wants us to prove who we are, and we have nothing to do it with.
     if (controller_key == nullptr) return {.reason = Reason::authentication_failed};
     // Our own challenge sent back would be answered by the same secret (8.13.5.4).
     if (is_same(reply.host_challenge, reply.challenge)) return {.reason = Reason::authentication_failed};
-    return {.response = respond(*controller_key, {.role = Role::controller,
-                                                  .own_nqn = reply.parties.subnqn,
-                                                  .other_nqn = reply.parties.hostnqn,
-                                                  .hash = reply.hash,
-                                                  .challenge = reply.host_challenge,
-                                                  .sequence = reply.host_sequence,
-                                                  .transaction = reply.transaction,
-                                                  .shared_secret = secret->bytes()})};
+    verdict.response = respond(*controller_key, {.role = Role::controller,
+                                                 .own_nqn = reply.parties.subnqn,
+                                                 .other_nqn = reply.parties.hostnqn,
+                                                 .hash = reply.hash,
+                                                 .challenge = reply.host_challenge,
+                                                 .sequence = reply.host_sequence,
+                                                 .transaction = reply.transaction,
+                                                 .secure_channel = reply.secure_channel,
+                                                 .shared_secret = secret->bytes()});
+    return verdict;
 }
 
 void ControllerSide::reply_checked(const Verdict& verdict) {
     WEFT_ASSERT(state_ == State::reply);
     if (verdict.reason != Reason::none) return fail(verdict.reason);
     response_ = verdict.response;
+    generated_ = verdict.generated;
     state_ = State::success1;
 }
 
@@ -177,12 +197,12 @@ size_t ControllerSide::transmit_success(MutableBytes into) {
     message.header.transaction = transaction_;
     // The field's initiators want it also when no response follows.
     message.hash_size = static_cast<uint8_t>(size_of(*hash_));
-    message.has_response = has_host_challenge_ ? 1 : 0;
-    const size_t size = sizeof(message) + (has_host_challenge_ ? response_.size : 0);
+    message.has_response = wants_response_ ? 1 : 0;
+    const size_t size = sizeof(message) + (wants_response_ ? response_.size : 0);
     if (into.size() < size) return 0;
     store(into, message);
-    if (has_host_challenge_) std::ranges::copy(response_.view(), into.begin() + sizeof(message));
-    state_ = has_host_challenge_ ? State::success2 : State::completed;
+    if (wants_response_) std::ranges::copy(response_.view(), into.begin() + sizeof(message));
+    state_ = wants_response_ ? State::success2 : State::completed;
     return size;
 }
 

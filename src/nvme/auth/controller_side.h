@@ -44,7 +44,8 @@ public:
         check_reply,  // a copy of reply_to_check() with keys: check(), then reply_checked()
     };
 
-    ControllerSide(Parties parties, Allowed allowed) : parties_(std::move(parties)), allowed_(allowed) {}
+    ControllerSide(Parties parties, Allowed allowed, SecureChannelPolicy policy = {})
+        : parties_(std::move(parties)), allowed_(allowed), policy_(policy) {}
 
     // A message of the host's.
     Work receive(Bytes message);
@@ -54,6 +55,7 @@ public:
     // What check() needs, as values, so that it can go to another thread.
     struct Reply {
         Parties parties;
+        SecureChannel secure_channel{};
         Hash hash{};
         uint16_t transaction = 0;
         KeyPair own;
@@ -61,7 +63,7 @@ public:
         uint32_t sequence = 0;
         std::vector<std::byte> response;
         std::vector<std::byte> host_public_value;
-        bool has_host_challenge = false;
+        bool wants_response = false;
         std::vector<std::byte> host_challenge;
         uint32_t host_sequence = 0;
     };
@@ -69,7 +71,8 @@ public:
     Reply take_reply() { return std::move(pending_); }
     struct Verdict {
         Reason reason = Reason::none;  // none: the host is who it says
-        Digest response;  // to the host's challenge, when there was one
+        Digest response;  // to the host's challenge, when it wants one
+        std::optional<tls::Psk> generated;  // with a secure channel
     };
     // `controller_key`: nullptr when there is none.
     static Verdict check(const Reply& reply, const Key& host_key, const Key* controller_key);
@@ -89,6 +92,8 @@ public:
     // What was agreed on; nullopt before that.
     [[nodiscard]] std::optional<Hash> hash() const { return hash_; }
     [[nodiscard]] std::optional<Group> group() const { return group_; }
+    // Once, when it is completed: the PSK for TLS that came of it, if there was to be one.
+    std::optional<tls::Psk> take_generated() { return std::exchange(generated_, std::nullopt); }
 
 private:
     Work on_negotiate(Bytes message);
@@ -103,17 +108,20 @@ private:
 
     const Parties parties_;
     const Allowed allowed_;
+    const SecureChannelPolicy policy_;
     State state_ = State::negotiate;
     Reason reason_ = Reason::none;
     std::optional<Hash> hash_;
     std::optional<Group> group_;
     uint16_t transaction_ = 0;
+    SecureChannel secure_channel_{};
     KeyPair own_;
     std::vector<std::byte> challenge_;
     uint32_t sequence_ = 0;
     Reply pending_;
-    bool has_host_challenge_ = false;
+    bool wants_response_ = false;  // the host authenticates us, too
     Digest response_;
+    std::optional<tls::Psk> generated_;
 };
 
 // The word that the field's targets use for it.

@@ -184,7 +184,10 @@ TEST(AuthControllerTest, EachFieldOfNegotiate) {
     EXPECT_EQ(of_negotiate(nothing, -70), Reason::incorrect_payload);
     EXPECT_EQ(of_negotiate([](auto& n, auto&) { n.header.type = MessageType{2}; }), Reason::incorrect_message);
     EXPECT_EQ(of_negotiate([](auto& n, auto&) { n.header.id = MessageId{9}; }), Reason::incorrect_message);
-    EXPECT_EQ(of_negotiate([](auto& n, auto&) { n.secure_channel = 1; }), Reason::secure_channel_mismatch);
+    for (const int number : {1, 2, 3, 4, 255}) {
+        EXPECT_EQ(of_negotiate([&](auto& n, auto&) { n.secure_channel = SecureChannel(number); }),
+                  Reason::secure_channel_mismatch);
+    }
     EXPECT_EQ(of_negotiate([](auto& n, auto&) { n.protocol_count = 0; }), Reason::incorrect_payload);
     EXPECT_EQ(of_negotiate([](auto& n, auto&) { n.protocol_count = 255; }), Reason::incorrect_payload);
     EXPECT_EQ(of_negotiate([](auto&, auto& p) { p.protocol = 2; }), Reason::protocol_not_usable);

@@ -21,6 +21,7 @@ void append(std::vector<std::byte>& message, Bytes more) { message.insert(messag
 std::vector<std::byte> HostSide::negotiate() const {
     Negotiate message;
     message.header.transaction = transaction_;
+    message.secure_channel = channel_;
     message.protocol_count = 1;
     ProtocolDescriptor protocol;
     protocol.protocol = dhchap_protocol;
@@ -58,6 +59,7 @@ Read<HostSide::Challenged> HostSide::read_challenge(Bytes message) {
     hash_ = read->hash;
     group_ = read->group;
     return Challenged{.parties = parties_,
+                      .secure_channel = channel_,
                       .hash = read->hash,
                       .group = read->group,
                       .transaction = transaction_,
@@ -78,19 +80,30 @@ Read<HostSide::Answer> HostSide::answer(const Challenged& challenged, Ours ours,
                                                .challenge = challenged.challenge,
                                                .sequence = challenged.sequence,
                                                .transaction = challenged.transaction,
+                                               .secure_channel = challenged.secure_channel,
                                                .shared_secret = secret->bytes()});
+    const bool makes_psk = challenged.secure_channel != SecureChannel::none;
+    const bool has_challenge = controller_key != nullptr || makes_psk;
+    WEFT_ASSERT(!has_challenge || ours.challenge.size() == response.size);
+    WEFT_ASSERT(controller_key == nullptr || ours.sequence != 0);
     Answer answer;
     Reply message;
     message.header.transaction = challenged.transaction;
     message.hash_size = static_cast<uint8_t>(response.size);
-    message.has_challenge = controller_key != nullptr ? 1 : 0;
+    message.has_challenge = has_challenge ? 1 : 0;
     message.public_size = static_cast<uint16_t>(own.public_value.size());
     message.sequence = controller_key != nullptr ? ours.sequence : 0;
     answer.reply = message_of(message);
     append(answer.reply, response.view());
-    if (controller_key != nullptr) {
-        WEFT_ASSERT(ours.challenge.size() == response.size && ours.sequence != 0);
+    if (has_challenge) {
         append(answer.reply, ours.challenge);
+    } else {
+        answer.reply.resize(answer.reply.size() + response.size);
+    }
+    if (makes_psk) {
+        answer.generated = generate_psk(challenged.hash, secret->bytes(), challenged.challenge, ours.challenge);
+    }
+    if (controller_key != nullptr) {
         answer.expected = respond(*controller_key, {.role = Role::controller,
                                                     .own_nqn = challenged.parties.subnqn,
                                                     .other_nqn = challenged.parties.hostnqn,
@@ -98,9 +111,8 @@ Read<HostSide::Answer> HostSide::answer(const Challenged& challenged, Ours ours,
                                                     .challenge = ours.challenge,
                                                     .sequence = ours.sequence,
                                                     .transaction = challenged.transaction,
+                                                    .secure_channel = challenged.secure_channel,
                                                     .shared_secret = secret->bytes()});
-    } else {
-        answer.reply.resize(answer.reply.size() + response.size);
     }
     append(answer.reply, own.public_value);
     return answer;

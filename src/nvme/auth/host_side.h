@@ -4,6 +4,7 @@
 //   send negotiate(), fetch a message: read_challenge();
 //   answer() it, away from the reactor; send reply(), fetch a message: read_success();
 //   with a controller key: send success2(). Whatever fails: send failure2(), and close the queue.
+//   With a secure channel, the answer has the PSK for TLS.
 #pragma once
 
 #include <vector>
@@ -15,17 +16,20 @@ namespace weft::nvme::auth {
 class HostSide {
 public:
     // `transaction` tells this exchange from others of the same queue.
-    HostSide(Parties parties, Allowed allowed, bool asks_controller, uint16_t transaction)
+    HostSide(Parties parties, Allowed allowed, bool asks_controller, uint16_t transaction,
+             SecureChannel channel = SecureChannel::none)
         : parties_(std::move(parties)),
-          allowed_(allowed),
+          allowed_(channel == SecureChannel::none ? allowed : allowed & concatenation_allows),
           asks_controller_(asks_controller),
-          transaction_(transaction) {}
+          transaction_(transaction),
+          channel_(channel) {}
 
     [[nodiscard]] std::vector<std::byte> negotiate() const;
 
     // What answer() needs, as values.
     struct Challenged {
         Parties parties;
+        SecureChannel secure_channel{};
         Hash hash{};
         Group group{};
         uint16_t transaction = 0;
@@ -39,12 +43,13 @@ public:
 
     struct Ours {
         Secret exponent;  // exponent_size_of(group) random bytes
-        std::vector<std::byte> challenge;  // size_of(hash) random bytes, when the controller is asked
-        uint32_t sequence = 0;  // not 0, then
+        std::vector<std::byte> challenge;  // size_of(hash) random bytes, when the controller is asked, or for a PSK
+        uint32_t sequence = 0;  // not 0 when the controller is asked
     };
     struct Answer {
         std::vector<std::byte> reply;  // the message
         Digest expected;  // what the controller must answer, when it is asked
+        std::optional<tls::Psk> generated;  // with a secure channel; of use when the exchange is through
     };
     // `controller_key`: nullptr when the controller is not asked. Errors: the reason.
     static Read<Answer> answer(const Challenged& challenged, Ours ours, const Key& host_key, const Key* controller_key);
@@ -67,6 +72,7 @@ private:
     const Allowed allowed_;
     const bool asks_controller_;
     const uint16_t transaction_;
+    const SecureChannel channel_;
     bool is_refused_ = false;
     std::optional<Hash> hash_;
     std::optional<Group> group_;

@@ -173,6 +173,14 @@ Digest respond(const Key& key, const ResponseOf& what) {
     return response;
 }
 
+tls::Psk generate_psk(Hash hash, Bytes shared_secret, Bytes c1, Bytes c2) {
+    WEFT_ASSERT(concatenation_allows.takes(hash));
+    Digest session_key = digest(hash, shared_secret);
+    tls::Psk psk = tls::generated_psk(static_cast<tls::PskHash>(hash), session_key.view(), c1, c2);
+    wipe(session_key.bytes);
+    return psk;
+}
+
 bool is_same(Bytes left, Bytes right) {
     return left.size() == right.size() && CRYPTO_memcmp(left.data(), right.data(), left.size()) == 0;
 }

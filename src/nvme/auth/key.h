@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "base/secret.h"
 #include "nvme/auth/messages.h"
+#include "nvme/tls/psk.h"
 
 namespace weft::nvme::auth {
 
@@ -49,11 +50,15 @@ struct ResponseOf {
     Bytes challenge;
     uint32_t sequence = 0;
     uint16_t transaction = 0;
-    uint8_t secure_channel = 0;
+    SecureChannel secure_channel{};
     Bytes shared_secret;  // of the DH exchange; empty for the NULL group
 };
 // `key` is of the one that answers.
 Digest respond(const Key& key, const ResponseOf& what);
+
+// The PSK for TLS that an exchange with a secure channel makes: HMAC(KS, C1 || C2), where KS is the hash of the DH
+// exchange's secret (8.13.5.9). `hash` is one of concatenation_allows.
+tls::Psk generate_psk(Hash hash, Bytes shared_secret, Bytes c1, Bytes c2);
 
 // Takes as long whatever is in them.
 bool is_same(Bytes left, Bytes right);

@@ -148,6 +148,53 @@ TEST(AuthResponseTest, IsWhatOthersCompute) {
     }
 }
 
+// Computed from the specification in Python, of bytes that count: a secret of 256 from 3 by sevens, C1 from A0h and C2
+// from 30h by threes.
+//   ks = H(secret); psk = hmac(ks, c1 + c2)
+//   digest = base64(hmac(psk, host + " " + subsystem + " NVMe-over-Fabrics")); identity "NVMe1G<hash> … <digest>"
+//   hkdf_expand_label(hmac(zeroes, psk), "tls13 nvme-tls-psk", "<hash> <digest>")
+//   response = hmac(00 01 … 1f, hmac(ks, c1) + le32(5) + le16(7) + SC_C + "HostHost" + host + 0 + subsystem)
+TEST(GeneratePskTest, IsWhatOthersCompute) {
+    const auto secret = counting(256, 3, 7);
+    const std::string_view hostnqn = "nqn.2016-06.io.spdk:host1";
+    const std::string_view subnqn = "nqn.2016-06.io.spdk:cnode1";
+    struct Expected {
+        Hash hash;
+        std::string_view psk, identity, key, response;
+    };
+    constexpr Expected all[] = {
+        {Hash::sha256, "c0ccfa1bd75c6ccddf138eabd1015d781d32b12cf496bfb9af92a0aa68e2b121",
+         "NVMe1G01 nqn.2016-06.io.spdk:host1 nqn.2016-06.io.spdk:cnode1 9DQAgIuTaoz427l885gqPBbm+g0WnfLjUU7u9rGwjSk=",
+         "b4580b1dbc483d7323e7f74a28e6574c1352a6248d35bf7539723a0d11c3d2c2",
+         "f51c8feb86af6b57265fba186d5b0f6badf2eb105e59aaca0fb40156f612349f"},
+        {Hash::sha384,
+         "3db742373feeb9dc30170bc66a921b62cfcbddcca3b57ad83a08cffdbe6e5ad9b0973330b4de509fe2e9b9204e8d7edd",
+         "NVMe1G02 nqn.2016-06.io.spdk:host1 nqn.2016-06.io.spdk:cnode1 "
+         "NcW6iB0+wPjEIc+15aisPHbIZArEDC/KDRkoRdvp0dVRwwxX2jF7dQGoP7joHes0",
+         "0be9d9b3187f70820aa1b5230e854906b5462af556003502ec66d1420ae69df8597b985e4687325e38a663a52dede4e7",
+         "d13cf50f04a05cdd67bc69d8b4d1e11ac1e0bbdfdf3659647e193babe2ac8c5dc94d3ec1005b52cc327165780c068893"},
+    };
+    for (const Expected& expected : all) {
+        const auto c1 = counting(size_of(expected.hash), 0xA0, 3);
+        const auto c2 = counting(size_of(expected.hash), 0x30, 3);
+        const tls::Psk psk = generate_psk(expected.hash, secret, c1, c2);
+        EXPECT_EQ(hex(psk.bytes()), expected.psk);
+        const auto made = tls::make_generated_tls_psk(static_cast<tls::PskHash>(expected.hash), psk, hostnqn, subnqn);
+        EXPECT_EQ(made.identity.text(), expected.identity);
+        EXPECT_EQ(hex(made.key.bytes()), expected.key);
+        const Digest response = respond(Key{0, Secret(counting(32, 0))}, {.role = Role::host,
+                                                                          .own_nqn = hostnqn,
+                                                                          .other_nqn = subnqn,
+                                                                          .hash = expected.hash,
+                                                                          .challenge = c1,
+                                                                          .sequence = 5,
+                                                                          .transaction = 7,
+                                                                          .secure_channel = SecureChannel::new_psk,
+                                                                          .shared_secret = secret});
+        EXPECT_EQ(hex(response.view()), expected.response);
+    }
+}
+
 TEST(DiffieHellmanTest, RefusesValuesThatTellTheSecret) {
     const KeyPair own = make_key_pair(Group::ffdhe2048, Secret(counting(32, 9)));
     std::vector<std::byte> value(256);

@@ -22,6 +22,10 @@ bool is_public_size(size_t size, Group group) {
     return full == 0 ? size == 0 : size > 0 && size <= full && size % 4 == 0;
 }
 
+bool is_known(SecureChannel channel) {
+    return channel == SecureChannel::none || channel == SecureChannel::new_psk || channel == SecureChannel::replace_psk;
+}
+
 }  // namespace
 
 std::string_view name_of(Hash hash) {
@@ -80,6 +84,15 @@ std::string_view describe(Reason reason) {
     return "unknown reason";
 }
 
+bool SecureChannelPolicy::takes(SecureChannel channel) const {
+    switch (channel) {
+        case SecureChannel::none: return !is_demanded;
+        case SecureChannel::new_psk: return allows_new;
+        case SecureChannel::replace_psk: return allows_replace;
+    }
+    return false;
+}
+
 Read<MessageHeader> read_header(Bytes message) {
     if (message.size() < sizeof(MessageHeader)) return wrong();
     return load<MessageHeader>(message);
@@ -89,7 +102,7 @@ Read<ReadNegotiate> read_negotiate(Bytes message) {
     Reader reader(message);
     const auto negotiate = reader.take<Negotiate>();
     if (!reader.ok() || reader.rest().size() != negotiate.protocol_count * sizeof(ProtocolDescriptor)) return wrong();
-    if (negotiate.secure_channel != 0) return wrong(Reason::secure_channel_mismatch);
+    if (!is_known(negotiate.secure_channel)) return wrong(Reason::secure_channel_mismatch);
     for (uint8_t at = 0; at < negotiate.protocol_count; ++at) {
         const auto protocol = reader.take<ProtocolDescriptor>();
         if (protocol.protocol != dhchap_protocol) continue;
@@ -99,6 +112,7 @@ Read<ReadNegotiate> read_negotiate(Bytes message) {
         constexpr Allowed known;
         return ReadNegotiate{
             .transaction = negotiate.header.transaction,
+            .secure_channel = negotiate.secure_channel,
             .offered = {.hashes = bits_of(std::span(protocol.hashes).first(protocol.hash_count), known.hashes),
                         .groups = bits_of(std::span(protocol.groups).first(protocol.group_count), known.groups)}};
     }
@@ -124,11 +138,16 @@ Read<ReadChallenge> read_challenge(Bytes message, Allowed allowed) {
     return read;
 }
 
-Read<ReadReply> read_reply(Bytes message, uint16_t transaction, Hash hash, Group group) {
+Read<ReadReply> read_reply(Bytes message, uint16_t transaction, Hash hash, Group group, SecureChannel channel) {
     Reader reader(message);
     const auto reply = reader.take<Reply>();
     if (!reader.ok() || reply.header.transaction != transaction || reply.hash_size != size_of(hash)) return wrong();
-    if (reply.has_challenge > 1 || (reply.has_challenge != 0 && reply.sequence == 0)) return wrong();
+    if (reply.has_challenge > 1) return wrong();
+    if (channel != SecureChannel::none) {
+        if (reply.has_challenge == 0) return wrong();
+    } else if (reply.has_challenge != 0 && reply.sequence == 0) {
+        return wrong();
+    }
     if (!is_public_size(reply.public_size, group)) return wrong();
     ReadReply read{.has_challenge = reply.has_challenge != 0, .sequence = reply.sequence};
     read.response = reader.take_bytes(reply.hash_size);

@@ -52,6 +52,9 @@ struct Allowed {
     [[nodiscard]] constexpr bool takes(Hash hash) const { return (hashes >> static_cast<uint8_t>(hash) & 1U) != 0; }
     [[nodiscard]] constexpr bool takes(Group group) const { return (groups >> static_cast<uint8_t>(group) & 1U) != 0; }
     friend bool operator==(const Allowed&, const Allowed&) = default;
+    friend constexpr Allowed operator&(Allowed left, Allowed right) {
+        return {.hashes = left.hashes & right.hashes, .groups = left.groups & right.groups};
+    }
 };
 
 // Reason Code Explanation of a failure; its Reason Code is always 1, "authentication failed".
@@ -67,6 +70,24 @@ enum class Reason : uint8_t {
 };
 std::string_view describe(Reason reason);
 
+// SC_C: whether the exchange is to make a key for TLS (secure channel concatenation). Admin queues only.
+enum class SecureChannel : uint8_t {
+    none = 0,
+    new_psk = 2,      // NEWTLSPSK: the queue is without TLS
+    replace_psk = 3,  // REPLACETLSPSK: the queue is through TLS, and its key is replaced
+};
+// What an exchange with one may use: hashes that a cipher suite of TLS has, and a group that gives a session key
+// (NVMe Base 2.1, 8.3.4.5.2).
+inline constexpr Allowed concatenation_allows{.hashes = 0b0110, .groups = 0b111110};
+
+// Which exchanges with a secure channel a queue takes.
+struct SecureChannelPolicy {
+    bool allows_new = false;
+    bool allows_replace = false;
+    bool is_demanded = false;  // none without
+    [[nodiscard]] bool takes(SecureChannel channel) const;
+};
+
 struct MessageHeader {
     MessageType type{};
     MessageId id{};
@@ -77,7 +98,7 @@ static_assert(sizeof(MessageHeader) == 6);
 
 struct Negotiate {
     MessageHeader header{.type = MessageType::common, .id = MessageId::negotiate};
-    uint8_t secure_channel = 0;  // SC_C: 0, no secure channel is wanted
+    SecureChannel secure_channel{};  // SC_C
     uint8_t protocol_count = 0;  // NAPD: so many ProtocolDescriptor follow
 };
 static_assert(sizeof(Negotiate) == 8);
@@ -113,7 +134,7 @@ struct Reply {
     uint8_t has_challenge = 0;  // CVALID
     uint8_t reserved9 = 0;
     le16 public_size;
-    le32 sequence;  // S2; not 0 with a challenge
+    le32 sequence;  // S2; 0: C2 is not to be answered, and goes into the key for TLS only
 };
 static_assert(sizeof(Reply) == 16 && offsetof(Reply, sequence) == 12);
 
@@ -152,6 +173,7 @@ Read<MessageHeader> read_header(Bytes message);
 
 struct ReadNegotiate {
     uint16_t transaction = 0;
+    SecureChannel secure_channel{};
     Allowed offered;  // numbers that are not known here are left out
 };
 // Errors: incorrect_payload, secure_channel_mismatch, protocol_not_usable.
@@ -170,13 +192,14 @@ Read<ReadChallenge> read_challenge(Bytes message, Allowed allowed);
 
 struct ReadReply {
     bool has_challenge = false;
-    uint32_t sequence = 0;
+    uint32_t sequence = 0;  // 0: no response is wanted
     Bytes response;
     Bytes challenge;
     Bytes public_value;
 };
-// As it must be after a challenge with these. Errors: incorrect_payload.
-Read<ReadReply> read_reply(Bytes message, uint16_t transaction, Hash hash, Group group);
+// As it must be after a challenge with these: with a secure channel there is a challenge, which may want no response.
+// Errors: incorrect_payload.
+Read<ReadReply> read_reply(Bytes message, uint16_t transaction, Hash hash, Group group, SecureChannel channel);
 
 // The response, which must be there when `wants_response`; empty otherwise. Errors: incorrect_payload.
 Read<Bytes> read_success1(Bytes message, uint16_t transaction, Hash hash, bool wants_response);

@@ -24,16 +24,19 @@ struct TestExchange {
     Key known_host_key{0, test_secret(32, 1)};   // what the controller takes for it
     std::optional<Key> controller_key;           // the controller's own
     std::optional<Key> known_controller_key;     // what the host takes for it; asks for it when it is there
+    SecureChannelPolicy policy;
+    SecureChannel channel{};                     // that the host asks for
 
     ControllerSide controller{test_parties(), controller_allows};
     HostSide host{test_parties(), host_offers, false, 7};
     std::vector<std::byte> last;  // message that was sent
+    std::optional<tls::Psk> generated;  // the host's, of run()
 
     void reset() {
         std::destroy_at(&controller);
-        std::construct_at(&controller, test_parties(), controller_allows);
+        std::construct_at(&controller, test_parties(), controller_allows, policy);
         std::destroy_at(&host);
-        std::construct_at(&host, test_parties(), host_offers, known_controller_key.has_value(), uint16_t{7});
+        std::construct_at(&host, test_parties(), host_offers, known_controller_key.has_value(), uint16_t{7}, channel);
     }
 
     // The host's message, and the work that it causes.
@@ -61,10 +64,10 @@ struct TestExchange {
     }
     Read<HostSide::Answer> answer(const HostSide::Challenged& challenged) {
         HostSide::Ours ours{.exponent = test_secret(exponent_size_of(challenged.group), 0x90)};
-        if (known_controller_key) {
+        if (known_controller_key || challenged.secure_channel != SecureChannel::none) {
             const Secret challenge = test_secret(size_of(challenged.hash), 0x30);
             ours.challenge.assign(challenge.bytes().begin(), challenge.bytes().end());
-            ours.sequence = 9;
+            if (known_controller_key) ours.sequence = 9;
         }
         return HostSide::answer(challenged, std::move(ours), host_key,
                                 known_controller_key ? &*known_controller_key : nullptr);
@@ -84,6 +87,7 @@ struct TestExchange {
             return success;
         }
         if (known_controller_key) give(host.success2());
+        generated = answered->generated;
         return {};
     }
 };

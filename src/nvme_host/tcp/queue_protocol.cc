@@ -170,7 +170,7 @@ void QueueProtocol::on_data(const wire::Event& event) {
     if (receiving_ == nullptr) return;
     receiving_->moved += static_cast<uint32_t>(event.data.size());
     counters_.bytes_received += event.data.size();
-    if (!options_.discard) receiving_->cursor.write(event.data);
+    if (!discards(*receiving_)) receiving_->cursor.write(event.data);
 }
 
 void QueueProtocol::on_end(bool digest_ok, env::TimeNs now) {
@@ -279,7 +279,7 @@ void QueueProtocol::on_answer(const nvme::Completion& answer, uint32_t cid_offse
 }
 
 MutableBytes QueueProtocol::direct_destination(size_t size_min) const {
-    if (receiving_ == nullptr || failure_ || options_.discard) return {};
+    if (receiving_ == nullptr || failure_ || discards(*receiving_)) return {};
     const MutableBytes piece = receiving_->cursor.piece();
     const size_t size = std::min<size_t>(piece.size(), receiver_.payload_left());
     return size < size_min ? MutableBytes{} : piece.first(size);

@@ -29,7 +29,7 @@ struct ProtocolOptions {
     bool data_digest = false;
     uint8_t data_alignment = 0;   // HPDA
     uint32_t in_capsule_max = 0;  // bytes of data that may go with a command; known from IOCCSZ
-    bool discard = false;         // data that arrives is checked and counted, and stored nowhere
+    bool discard = false;         // blocks that arrive are checked and counted, and stored nowhere
 };
 
 // In-capsule data of fabrics commands, and of all commands of an admin queue (NVMe/TCP 1.0, 3.3.2.1).
@@ -96,6 +96,8 @@ private:
     void send_h2c_data(Slot& slot);
     void on_sent(Slot& slot, env::TimeNs now);
 
+    // Blocks only: what fabrics commands bring says how the connection goes on.
+    [[nodiscard]] bool discards(const Slot& slot) const { return options_.discard && !slot.io->command.is_fabrics(); }
     void on_begin(env::TimeNs now);
     void on_data(const nvme::wire::Event& event);
     void on_end(bool digest_ok, env::TimeNs now);

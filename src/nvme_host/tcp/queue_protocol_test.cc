@@ -113,6 +113,20 @@ TEST_F(QueueProtocolTest, DiscardsWithoutWriting) {
     EXPECT_EQ(protocol().counters().bytes_received, 512u);
 }
 
+// What a queue says of itself, authentication for one, is read, whatever becomes of the blocks.
+TEST_F(QueueProtocolTest, DiscardsNothingOfFabricsCommands) {
+    make({.discard = true});
+    TestIo& receive = add(nvme::IoOpcode::read, 512);
+    nvme::AuthenticationCommand command;
+    command.fctype = static_cast<uint8_t>(nvme::FabricsType::authentication_receive);
+    command.length = 512;
+    receive.io.command = nvme::to_command(command);
+    peer_->receive(peer_->c2h_data({.cccid = submit(receive), .length = 512, .is_last = true, .is_success = true}));
+    deliver();
+    EXPECT_TRUE(receive.io.is_success());
+    EXPECT_EQ(receive.memory[0], std::byte{0x5A});
+}
+
 TEST_F(QueueProtocolTest, OffersThePlaceOfWhatIsStillToComeAndDoesNotCopyWhatLiesThere) {
     make();
     TestIo& read = add(nvme::IoOpcode::read, 8192);

@@ -34,6 +34,8 @@ Result<nvme::auth::Key> read_key(env::Files& files, const keyring::Key& key) {
     return parsed;
 }
 
+bool is_same(const keyring::KeyRef& left, const keyring::KeyRef& right) { return left && right && &*left == &*right; }
+
 // What came of it, and what the operator should hear of it.
 struct Checked {
     ControllerSide::Verdict verdict{.reason = Reason::authentication_failed};
@@ -53,7 +55,7 @@ Checked check_with_keys(env::Files& files, const HostKeys& keys, const Controlle
         return checked;
     }
     std::optional<nvme::auth::Key> controller_key;
-    if (keys.controller && reply.has_host_challenge) {
+    if (keys.controller && reply.wants_response) {
         auto read = read_key(files, *keys.controller);
         if (!read) {
             checked.problem = read.error().message;
@@ -63,7 +65,7 @@ Checked check_with_keys(env::Files& files, const HostKeys& keys, const Controlle
     }
     checked.verdict = ControllerSide::check(reply, *host_key, controller_key ? &*controller_key : nullptr);
     if (checked.verdict.reason != Reason::none) {
-        checked.problem = reply.has_host_challenge && !controller_key
+        checked.problem = reply.wants_response && !controller_key
                               ? "it wants us to authenticate, and no dhchap_ctrlr_key is set; or its key is another one"
                               : "its key is another one";
     }
@@ -75,7 +77,8 @@ Checked check_with_keys(env::Files& files, const HostKeys& keys, const Controlle
 QpairAuth::QpairAuth(Qpair& qpair, env::TimeNs limit)
     : qpair_(qpair),
       limit_(limit),
-      side_({.hostnqn = qpair.hostnqn, .subnqn = qpair.subsystem->identity.nqn}, qpair.group().target().auth_allowed()),
+      side_({.hostnqn = qpair.hostnqn, .subnqn = qpair.subsystem->identity.nqn}, qpair.group().target().auth_allowed(),
+            qpair.secure_channel),
       timer_(qpair.group().thread(), [](void* self) { static_cast<QpairAuth*>(self)->on_timer(); }, this) {
     timer_.start_after(limit_);
 }
@@ -112,16 +115,48 @@ void QpairAuth::receive(Request& request) {
         case ControllerSide::Work::check_reply: is_busy_ = true; return spawn(check_reply(request));
         case ControllerSide::Work::none: break;
     }
-    look();
-    finish(request, status::success);
+    settle(request, status::success);
 }
 
 void QpairAuth::transmit(Request& request) {
     const ControllerSide::State before = side_.state();
     const size_t size = side_.transmit(request.control_data());
     note_progress(before);
+    settle(request, size > 0 ? status::success : status::invalid_field.with_dnr());
+}
+
+// The command may have been the last of the exchange. The host hears of its end when the key for TLS that came of it
+// can be used.
+void QpairAuth::settle(Request& request, nvme::Status outcome) {
+    if (side_.is_completed()) {
+        if (auto generated = side_.take_generated()) {
+            is_busy_ = true;
+            return spawn(keep_psk(request, std::move(*generated)));
+        }
+    }
     look();
-    finish(request, size > 0 ? status::success : status::invalid_field.with_dnr());
+    finish(request, outcome);
+}
+
+Task<void> QpairAuth::keep_psk(Request& request, nvme::tls::Psk generated) {
+    PollGroup& group = qpair_.group();
+    Target& target = group.target();
+    const std::string subnqn = qpair_.subsystem->identity.nqn;
+    const std::string hostnqn = qpair_.hostnqn;
+    const uint64_t controller = qpair_.controller_uid;
+    nvme::tls::TlsPsk psk =
+        nvme::tls::make_generated_tls_psk(static_cast<nvme::tls::PskHash>(*side_.hash()), generated, hostnqn, subnqn);
+    const keyring::KeyRef proved_with = std::exchange(proved_with_, {});
+    co_await resume_on(target.thread());
+    // Not with a key that was taken back meanwhile.
+    const Subsystem* subsystem = target.find_subsystem(subnqn);
+    if (subsystem != nullptr && is_same(subsystem->keys_of(hostnqn).host, proved_with)) {
+        target.keep_generated_psk(controller, std::move(psk));
+    }
+    co_await resume_on(group.thread());
+    is_busy_ = false;
+    look();
+    finish(request, status::success);
 }
 
 // The queue cannot go while the command is out, even when its connection is lost.
@@ -161,6 +196,7 @@ Task<void> QpairAuth::check_reply(Request& request) {
         WEFT_WARNLOG("host \"{}\" could not authenticate with {}: {}", log::quoted(reply.parties.hostnqn),
                      reply.parties.subnqn, checked.problem);
     }
+    if (checked.verdict.generated) proved_with_ = keys.host;
     side_.reply_checked(checked.verdict);
     is_busy_ = false;
     note_progress(ControllerSide::State::reply);

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "keyring/keyring.h"
 #include "nvme/auth/controller_side.h"
 #include "nvme/command.h"
 #include "nvme/status.h"
@@ -50,6 +51,8 @@ private:
     void note_progress(nvme::auth::ControllerSide::State before);
     Task<void> make_challenge(Request& request);
     Task<void> check_reply(Request& request);
+    void settle(Request& request, nvme::Status outcome);
+    Task<void> keep_psk(Request& request, nvme::tls::Psk generated);
     void finish(Request& request, nvme::Status outcome);
     // After each step: the queue may be enabled, or must end.
     void look();
@@ -61,6 +64,7 @@ private:
     bool is_busy_ = false;  // a coroutine of this object is away
     bool is_over_ = false;  // the host has been told that it failed, or did not come back in time
     uint32_t sequence_ = 0;
+    keyring::KeyRef proved_with_;  // the host's, of a key for TLS that is not kept yet
     Timer timer_;
 };
 

@@ -26,14 +26,17 @@ void fill_address(DiscoveryLogEntry& entry, const TransportId& address) {
     nvme::fill_ascii(entry.traddr, address.traddr);
 }
 
-// TREQ and, of TCP, TSAS: how a host must come.
-void fill_security(DiscoveryLogEntry& entry, bool is_secure) {
-    // "Not specified": libnvme takes "not required" for a wish and asks the kernel for TLS.
-    entry.treq =
-        (is_secure ? DiscoveryLogEntry::secure_channel_required : DiscoveryLogEntry::secure_channel_not_specified) |
-        DiscoveryLogEntry::sq_flow_control_disable;
+// TREQ and, of TCP, TSAS: how a host must come. "Not required" with TLS makes libnvme ask for concatenation, also
+// where that is required: "required" would make it ask for TLS at once, and for a key.
+void fill_security(DiscoveryLogEntry& entry, bool is_secure, Concatenation concatenation) {
+    const bool may_be_secure = concatenation != Concatenation::off;
+    entry.treq = (is_secure       ? DiscoveryLogEntry::secure_channel_required
+                  : may_be_secure ? DiscoveryLogEntry::secure_channel_not_required
+                                  : DiscoveryLogEntry::secure_channel_not_specified) |
+                 DiscoveryLogEntry::sq_flow_control_disable;
     if (entry.trtype == nvme::TransportType::tcp) {
-        entry.tsas[0] = static_cast<uint8_t>(is_secure ? nvme::TcpSecurityType::tls_1_3 : nvme::TcpSecurityType::none);
+        entry.tsas[0] = static_cast<uint8_t>(is_secure || may_be_secure ? nvme::TcpSecurityType::tls_1_3
+                                                                        : nvme::TcpSecurityType::none);
     }
 }
 
@@ -41,7 +44,7 @@ DiscoveryLogEntry describe(const Subsystem& subsystem, std::string_view nqn, con
                            uint16_t port_id, const TransportId& address) {
     DiscoveryLogEntry entry;
     fill_address(entry, address);
-    fill_security(entry, listener.is_secure);
+    fill_security(entry, listener.is_secure, listener.concatenation);
     entry.subtype =
         subsystem.identity().is_discovery ? nvme::SubsystemType::current_discovery : nvme::SubsystemType::nvm;
     entry.portid = port_id;
@@ -55,7 +58,7 @@ DiscoveryLogEntry describe(const Subsystem& subsystem, std::string_view nqn, con
 DiscoveryLogEntry describe(const Referral& referral) {
     DiscoveryLogEntry entry;
     fill_address(entry, referral.address);
-    fill_security(entry, referral.secure_channel);
+    fill_security(entry, referral.secure_channel, Concatenation::off);
     entry.subtype = nvme::SubsystemType::referral;
     entry.cntlid = nvme::cntlid_dynamic;
     entry.asqsz = nvme::admin_queue_size_min;

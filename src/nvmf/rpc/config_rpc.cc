@@ -89,6 +89,7 @@ Json referral_entry(const Referral& referral) {
 Json listener_entry(const std::string& nqn, const Subsystem::Listener& listener) {
     Json params{{"nqn", nqn}, {"listen_address", to_json(listener.address)}};
     if (listener.is_secure) params["secure_channel"] = true;
+    if (listener.concatenation != Concatenation::off) params["secure_concatenation"] = name_of(listener.concatenation);
     if (!listener.hosts.empty()) params["hosts"] = listener.hosts;
     if (listener.ana.state_of_all() != nvme::AnaState::optimized) {
         params["ana_state"] = name_of(listener.ana.state_of_all());

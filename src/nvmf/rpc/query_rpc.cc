@@ -56,6 +56,7 @@ Json to_json(const NamespaceIdentity& ns) {
 
 Json to_json(const Subsystem::Listener& listener) {
     Json json{{"address", to_json(listener.address)}, {"secure_channel", listener.is_secure}};
+    if (listener.concatenation != Concatenation::off) json["secure_concatenation"] = name_of(listener.concatenation);
     if (!listener.hosts.empty()) json["hosts"] = listener.hosts;
     const auto& states = listener.ana.states();
     if (states.empty()) return json;  // ANA is not reported

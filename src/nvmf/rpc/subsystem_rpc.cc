@@ -10,6 +10,13 @@
 #include "nvmf/target.h"
 #include "rpc/json.h"
 
+template <>
+struct weft::rpc::EnumNames<weft::nvmf::Concatenation> {
+    static constexpr EnumName<nvmf::Concatenation> values[] = {{"off", nvmf::Concatenation::off},
+                                                               {"allowed", nvmf::Concatenation::allowed},
+                                                               {"required", nvmf::Concatenation::required}};
+};
+
 namespace weft::nvmf {
 
 namespace {
@@ -124,6 +131,7 @@ struct ListenerParams {
     ListenAddress listen_address;
     std::optional<std::string> tgt_name, ana_state, sock_impl;
     bool secure_channel = false;
+    Concatenation secure_concatenation = Concatenation::off;
     int32_t numa_id = -1;
     std::vector<std::string> hosts;
     static constexpr auto fields() {
@@ -132,6 +140,9 @@ struct ListenerParams {
                            rpc::required("listen_address", &P::listen_address, "Where to listen"),
                            rpc::optional("tgt_name", &P::tgt_name, "Target"),
                            rpc::optional("secure_channel", &P::secure_channel, "TLS 1.3 only; hosts need a psk"),
+                           rpc::optional("secure_concatenation", &P::secure_concatenation,
+                                         "Hosts with a dhchap_key may go on through TLS with a key made by "
+                                         "authentication (allowed), or must (required); TLS is their choice, then"),
                            rpc::optional("ana_state", &P::ana_state, "ANA state of all groups; default optimized"),
                            rpc::optional("sock_impl", &P::sock_impl, "Accepted: posix"),
                            rpc::optional("numa_id", &P::numa_id, "Accepted"),
@@ -240,6 +251,7 @@ Task<Result<Json>> add_listener(const TargetHolder& holder, ListenerParams param
                        fmt::format("there is no transport {}: call nvmf_create_transport first", address->trtype));
     }
     ListenerOptions options{.is_secure = params.secure_channel,
+                            .concatenation = params.secure_concatenation,
                             .ana_state = *ana_state,
                             .hosts = {params.hosts.begin(), params.hosts.end()}};
     WEFT_CO_TRY(co_await (*subsystem)->add_listener(std::move(*address), *transport, std::move(options)));

@@ -52,6 +52,8 @@ public:
     // For the group's poller.
     // Reads the socket once and acts on what came; returns how much was done.
     uint32_t receive();
+    // What its socket gave before it was ours.
+    void take_received(Bytes bytes);
     // Goes on with what was read before it stalled.
     uint32_t unstall();
     // Hands the socket what it takes of the send queue.

@@ -64,6 +64,13 @@ uint32_t Connection::receive() {
     return 1;
 }
 
+void Connection::take_received(Bytes bytes) {
+    if (bytes.empty()) return;
+    group_.figures.received_bytes += bytes.size();
+    process(bytes);
+    if (!receiver_.is_between_pdus()) group_.watch_progress();
+}
+
 void Connection::process(Bytes input) {
     while (phase_ == Phase::running) {
         const Event event = receiver_.next(input);

@@ -72,6 +72,7 @@ void TcpGroup::adopt(NewConnection accepted, uint64_t uid) {
     group_.qpairs.push_back(owned);
     ++group_.stats.current_unassociated_qpairs;
     ++figures.connections;
+    owned.take_received(accepted.received);
     make_hot(owned);  // what came before the watch began would not be told
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "env/network.h"
 #include "nvmf/secure/secure_channel.h"
@@ -15,6 +16,7 @@ struct NewConnection {
     TransportId listener;
     ConnectionLimits::Place place;
     std::unique_ptr<const SecureChannel> secure;  // once it is through TLS
+    std::vector<std::byte> received;  // of the host, before the poll group had it
 };
 
 }  // namespace weft::nvmf::tcp

@@ -18,6 +18,7 @@ namespace weft::nvmf::tcp {
 namespace {
 
 constexpr size_t receive_bytes = 4096;
+constexpr std::byte handshake_record{22};  // RFC 8446, 5.1; the first byte of an ICReq is 0 (NVMe/TCP 1.0, 3.6.2.2)
 // OpenSSL's state and its buffer, and what the host has said.
 constexpr uint64_t handshake_memory_bytes = 160 * 1024;
 
@@ -34,9 +35,8 @@ Result<std::vector<net::PskKey>> keys_of(const HostPsk& psk, const nvme::tls::Ps
 
 }  // namespace
 
-SecureHandshake::SecureHandshake(Thread& thread, const net::PskContext& context, NewConnection from)
+SecureHandshake::SecureHandshake(Thread& thread, NewConnection from)
     : connection(std::move(from)),
-      core(context),
       timer(
           thread, [](void* self) { static_cast<SecureHandshake*>(self)->give_up("time-out: no finished handshake"); },
           this) {}
@@ -65,7 +65,7 @@ SecureAccept::SecureAccept(Target& target, const TransportOptions& options, std:
 
 SecureAccept::~SecureAccept() = default;
 
-void SecureAccept::begin(NewConnection connection) {
+void SecureAccept::begin(NewConnection connection, bool may_be_plain) {
     if (!running_.try_enter()) return;
     if (waiting_.size() >= std::max(options_.max_connecting, 1U)) {
         WEFT_WARNLOG("TLS: the oldest handshake was ended: there are too many at once (max_connecting)");
@@ -73,7 +73,7 @@ void SecureAccept::begin(NewConnection connection) {
         waiting_.remove(oldest);
         oldest.give_up("it made room for another");
     }
-    spawn(run(std::move(connection)));
+    spawn(run(std::move(connection), may_be_plain));
 }
 
 Task<void> SecureAccept::close() {
@@ -83,39 +83,59 @@ Task<void> SecureAccept::close() {
     co_await running_.close();
 }
 
-Task<void> SecureAccept::run(NewConnection connection) {
-    const std::string peer = env::to_string(connection.stream->peer_address());
-    auto meanwhile = env::MemoryShare::take(handshake_memory_bytes, "a TLS handshake");
-    if (!meanwhile) {
-        tell_refused(peer, meanwhile.error().message);
-        running_.leave();
-        co_return;
-    }
+Task<void> SecureAccept::run(NewConnection connection, bool may_be_plain) {
+    std::string peer = env::to_string(connection.stream->peer_address());
     {
-        SecureHandshake handshake(target_.thread(), *context_, std::move(connection));
+        SecureHandshake handshake(target_.thread(), std::move(connection));
         waiting_.push_back(handshake);
         handshake.timer.start_after(options_.handshake_timeout_ms * env::ns_per_ms);
         const auto watched = handshake.watch(target_.thread(), *handshake.connection.stream,
                                              {.events = env::Events::readable | env::Events::writable, .edge = true});
         if (!watched) handshake.give_up("the system refused to watch it");
-        co_await shake(handshake);
+        const bool is_secure = !may_be_plain || co_await begins_with_tls(handshake);
+        if (is_secure) co_await secure(handshake, peer);
         handshake.unwatch();
         handshake.timer.stop();
         if (handshake.link.is_linked) waiting_.remove(handshake);
-        auto memory = env::MemoryShare::take(net::psk_stream_memory_bytes, "a connection through TLS");
         if (handshake.over != nullptr) {
             tell_refused(peer, handshake.over);
-        } else if (handshake.core.state() != net::PskHandshake::State::open) {
-            tell_refused(peer, handshake.core.error().message);
-        } else if (!memory) {
-            tell_refused(peer, memory.error().message);
-        } else {
-            NewConnection& done = handshake.connection;
-            done.stream = handshake.core.into_stream(std::move(done.stream), std::move(*memory));
-            secured_(std::move(done));
+        } else if (!is_secure || handshake.connection.secure != nullptr) {
+            secured_(std::move(handshake.connection));
         }
     }
     running_.leave();
+}
+
+// Keeps what it looked at, for whom it is for.
+Task<bool> SecureAccept::begins_with_tls(SecureHandshake& handshake) {
+    handshake.connection.received = co_await receive(handshake);
+    const std::vector<std::byte>& received = handshake.connection.received;
+    co_return !received.empty() && received.front() == handshake_record;
+}
+
+// The handshake, and then the stream above it. What fails is told, and leaves no `secure` behind.
+Task<void> SecureAccept::secure(SecureHandshake& handshake, std::string peer) {
+    auto meanwhile = env::MemoryShare::take(handshake_memory_bytes, "a TLS handshake");
+    if (!meanwhile) co_return tell_refused(peer, meanwhile.error().message);
+    handshake.core.emplace(*context_);
+    NewConnection& done = handshake.connection;
+    if (!done.received.empty()) {
+        handshake.core->feed(std::exchange(done.received, {}));
+        co_await step(handshake);
+    }
+    co_await shake(handshake);
+    if (handshake.over == nullptr && handshake.core->state() == net::PskHandshake::State::open) {
+        auto memory = env::MemoryShare::take(net::psk_stream_memory_bytes, "a connection through TLS");
+        if (memory) {
+            handshake.unwatch();
+            done.stream = handshake.core->into_stream(std::move(done.stream), std::move(*memory));
+            co_return;
+        }
+        tell_refused(peer, memory.error().message);
+    } else if (handshake.over == nullptr) {
+        tell_refused(peer, handshake.core->error().message);
+    }
+    done.secure.reset();
 }
 
 // One a second, so that strangers do not fill the log.
@@ -134,9 +154,9 @@ void SecureAccept::tell_refused(const std::string& peer, std::string_view why) {
 Task<void> SecureAccept::shake(SecureHandshake& handshake) {
     using State = net::PskHandshake::State;
     while (handshake.over == nullptr) {
-        switch (handshake.core.state()) {
+        switch (handshake.core->state()) {
             case State::running:
-                co_await receive(handshake);
+                handshake.core->feed(co_await receive(handshake));
                 co_await step(handshake);
                 break;
             case State::wants_key:
@@ -155,35 +175,41 @@ Task<void> SecureAccept::shake(SecureHandshake& handshake) {
 Task<void> SecureAccept::step(SecureHandshake& handshake) {
     if (handshake.over != nullptr) co_return;
     if (handshake.connection.secure == nullptr) {
-        handshake.core.step();
+        handshake.core->step();
         co_return;
     }
     const AsyncMutex::Guard turn = co_await turn_.lock();
     if (handshake.over != nullptr) co_return;
     co_await offload([&handshake] {
-        handshake.core.step();
+        handshake.core->step();
         return true;
     });
 }
 
-// Waits for bytes of the host.
-Task<void> SecureAccept::receive(SecureHandshake& handshake) {
+// Waits for bytes of the host; none: it is over.
+Task<std::vector<std::byte>> SecureAccept::receive(SecureHandshake& handshake) {
     std::array<std::byte, receive_bytes> bytes;
     while (handshake.over == nullptr) {
         handshake.has_news = false;
         const env::Transfer got = handshake.connection.stream->receive(bytes);
         switch (got.state) {
-            case env::Transfer::State::done: handshake.core.feed(Bytes(bytes).first(got.bytes)); co_return;
+            case env::Transfer::State::done: {
+                const Bytes taken = Bytes(bytes).first(got.bytes);
+                co_return std::vector<std::byte>(taken.begin(), taken.end());
+            }
             case env::Transfer::State::end:
-            case env::Transfer::State::failed: handshake.give_up("it left during the TLS handshake"); co_return;
+            case env::Transfer::State::failed:
+                handshake.give_up("it left during the handshake");
+                co_return std::vector<std::byte>();
             case env::Transfer::State::would_block: break;
         }
         while (handshake.over == nullptr && !handshake.has_news) co_await handshake.wait();
     }
+    co_return std::vector<std::byte>();
 }
 
 Task<void> SecureAccept::send(SecureHandshake& handshake) {
-    const std::string bytes = handshake.core.take_output();
+    const std::string bytes = handshake.core->take_output();
     std::string_view rest = bytes;
     while (handshake.over == nullptr && !rest.empty()) {
         handshake.has_news = false;
@@ -194,42 +220,61 @@ Task<void> SecureAccept::send(SecureHandshake& handshake) {
             continue;
         }
         if (sent.state != env::Transfer::State::would_block) {
-            handshake.give_up("it left during the TLS handshake");
+            handshake.give_up("it left during the handshake");
             co_return;
         }
         while (handshake.over == nullptr && !handshake.has_news) co_await handshake.wait();
     }
 }
 
+// The keys that `identity` may mean; none: it is not known here.
+Task<SecureAccept::Choice> SecureAccept::keys_for(const nvme::tls::PskIdentity& identity) {
+    Choice choice;
+    if (identity.is_generated) {
+        if (auto found = target_.generated_psks().find(identity, target_.thread().reactor().now())) {
+            choice.generated_psk = found->number;
+            choice.keys.emplace_back(identity.text(), found->key.bytes());
+        } else {
+            WEFT_INFOLOG(log_nvmf_tcp, "TLS: the key that host {} made for subsystem {} is not good any more",
+                         identity.hostnqn, identity.subnqn);
+        }
+        co_return choice;
+    }
+    const std::optional<HostPsk> psk = target_.host_psks().find(identity.subnqn, identity.hostnqn);
+    if (!psk) {
+        WEFT_INFOLOG(log_nvmf_tcp, "TLS: host {} has no key for subsystem {}", identity.hostnqn, identity.subnqn);
+        co_return choice;
+    }
+    auto keys = co_await offload([&] { return keys_of(*psk, identity); });
+    if (!keys) {
+        WEFT_ERRLOG("TLS: key {} of host {}: {}", psk->name(), identity.hostnqn, keys.error().message);
+        co_return choice;
+    }
+    choice.keys = std::move(*keys);
+    co_return choice;
+}
+
 // The first of the host's offers that is known here; the key that proves it, if there are several it may be.
 Task<void> SecureAccept::choose_key(SecureHandshake& handshake) {
-    for (const net::PskOffer& offer : handshake.core.offers()) {
+    for (const net::PskOffer& offer : handshake.core->offers()) {
         const auto identity = nvme::tls::parse_identity(offer.identity);
         if (!identity) continue;
-        const std::optional<HostPsk> psk = target_.host_psks().find(identity->subnqn, identity->hostnqn);
-        if (!psk) {
-            WEFT_INFOLOG(log_nvmf_tcp, "TLS: host {} has no key for subsystem {}", identity->hostnqn, identity->subnqn);
-            continue;
-        }
-        const auto keys = co_await offload([&] { return keys_of(*psk, *identity); });
-        if (!keys) {
-            WEFT_ERRLOG("TLS: key {} of host {}: {}", psk->name(), identity->hostnqn, keys.error().message);
-            continue;
-        }
-        if (keys->empty()) continue;
-        const auto proven =
-            std::ranges::find_if(*keys, [&](const net::PskKey& key) { return handshake.core.proves(offer, key); });
+        const Choice choice = co_await keys_for(*identity);
+        if (choice.keys.empty()) continue;
+        const auto proven = std::ranges::find_if(
+            choice.keys, [&](const net::PskKey& key) { return handshake.core->proves(offer, key); });
         // One that proves nothing lets the handshake fail with the alert that says so.
-        handshake.core.choose(proven != keys->end() ? &*proven : &keys->front());
+        handshake.core->choose(proven != choice.keys.end() ? &*proven : &choice.keys.front());
         handshake.connection.secure = std::make_unique<SecureChannel>(
             SecureChannel{.hostnqn = identity->hostnqn,
                           .subnqn = identity->subnqn,
                           .cipher = identity->hash == nvme::tls::PskHash::sha256 ? "TLS_AES_128_GCM_SHA256"
                                                                                  : "TLS_AES_256_GCM_SHA384",
-                          .identity_version = identity->version});
+                          .identity_version = identity->version,
+                          .generated_psk = choice.generated_psk});
         co_return;
     }
-    handshake.core.choose(nullptr);
+    handshake.core->choose(nullptr);
 }
 
 }  // namespace weft::nvmf::tcp

@@ -1,5 +1,6 @@
 // The TLS handshakes of connections that came to a listener with TLS, before a poll group sees them: whoever does not
-// prove that it has a key costs the data path nothing.
+// prove that it has a key costs the data path nothing. Where TLS is the host's choice, its first byte tells: that of a
+// TLS record, or else of an ICReq.
 //
 // Lives on the app thread; the arithmetic is done away from it, one step at a time, and only for who names a key. A
 // handshake has the time that a Connect has (handshake_timeout_ms), and there are no more at once than there may be
@@ -8,6 +9,9 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "base/intrusive_list.h"
 #include "net/tls_psk.h"
@@ -29,7 +33,7 @@ namespace weft::nvmf::tcp {
 // over.
 class SecureHandshake final : public EventSource {
 public:
-    SecureHandshake(Thread& thread, const net::PskContext& context, NewConnection connection);
+    SecureHandshake(Thread& thread, NewConnection connection);
     ~SecureHandshake() override { unwatch(); }
 
     uint32_t on_events(uint32_t events) override;
@@ -38,7 +42,7 @@ public:
     void give_up(const char* why);
 
     NewConnection connection;
-    net::PskHandshake core;
+    std::optional<net::PskHandshake> core;  // once it is known to be TLS
     const char* over = nullptr;  // why
     bool has_news = true;        // since the last look at the socket
     ListLink<SecureHandshake> link;
@@ -52,13 +56,13 @@ class SecureAccept {
 public:
     using Secured = std::move_only_function<void(NewConnection connection)>;
 
-    // `secured` is told each connection whose handshake went well: its stream is the one above TLS. Errors:
-    // not_supported.
+    // `secured` is told each connection whose handshake went well: its stream is the one above TLS; and those without
+    // TLS that may be. Errors: not_supported.
     static Result<std::unique_ptr<SecureAccept>> create(Target& target, const TransportOptions& options,
                                                         Secured secured);
     ~SecureAccept();
 
-    void begin(NewConnection connection);
+    void begin(NewConnection connection, bool may_be_plain);
     // No handshake goes on any more; ends when the last has noticed.
     Task<void> close();
     [[nodiscard]] size_t under_way() const { return waiting_.size(); }
@@ -66,11 +70,18 @@ public:
 private:
     SecureAccept(Target& target, const TransportOptions& options, std::unique_ptr<net::PskContext> context,
                  Secured secured);
-    Task<void> run(NewConnection connection);
+    Task<void> run(NewConnection connection, bool may_be_plain);
+    Task<void> secure(SecureHandshake& handshake, std::string peer);
+    Task<bool> begins_with_tls(SecureHandshake& handshake);
     Task<void> shake(SecureHandshake& handshake);
     Task<void> step(SecureHandshake& handshake);
     Task<void> choose_key(SecureHandshake& handshake);
-    Task<void> receive(SecureHandshake& handshake);
+    struct Choice {
+        std::vector<net::PskKey> keys;
+        uint64_t generated_psk = 0;
+    };
+    Task<Choice> keys_for(const nvme::tls::PskIdentity& identity);
+    Task<std::vector<std::byte>> receive(SecureHandshake& handshake);
     Task<void> send(SecureHandshake& handshake);
     void tell_refused(const std::string& peer, std::string_view why);
 

@@ -18,6 +18,15 @@ namespace {
 
 constexpr uint32_t descriptors_for_others = 256;
 
+std::string_view describe(ListenKind kind) {
+    switch (kind) {
+        case ListenKind::plain: return "without TLS";
+        case ListenKind::secure: return "with TLS";
+        case ListenKind::either: return "with TLS or without";
+    }
+    return "";
+}
+
 }  // namespace
 
 // A listening socket, and how many listeners of subsystems share it.
@@ -25,7 +34,7 @@ class TcpTransport::Port {
 public:
     explicit Port(std::unique_ptr<net::Acceptor> acceptor) : acceptor_(std::move(acceptor)) {}
     uint32_t users = 1;
-    bool is_secure = false;
+    ListenKind kind = ListenKind::plain;
 
 private:
     std::unique_ptr<net::Acceptor> acceptor_;
@@ -63,19 +72,19 @@ Result<std::unique_ptr<TransportGroup>> TcpTransport::make_group(PollGroup& grou
     return std::unique_ptr<TransportGroup>(std::move(*made));
 }
 
-Result<void> TcpTransport::listen(const TransportId& address, bool is_secure) {
+Result<void> TcpTransport::listen(const TransportId& address, ListenKind kind) {
     const auto found = ports_.find(address);
     if (found != ports_.end()) {
-        if (found->second->is_secure != is_secure) {
-            return fail(Errc::busy, fmt::format("{}:{} is listened on {} TLS already: take another port",
-                                                address.traddr, address.trsvcid, is_secure ? "without" : "with"));
+        if (found->second->kind != kind) {
+            return fail(Errc::busy, fmt::format("{}:{} is listened on {} already: take another port", address.traddr,
+                                                address.trsvcid, describe(found->second->kind)));
         }
         ++found->second->users;
         return {};
     }
     const auto socket_address = address_of(address);
     if (!socket_address) return std::unexpected(socket_address.error());
-    if (is_secure && secure_ == nullptr) {
+    if (kind != ListenKind::plain && secure_ == nullptr) {
         auto made = SecureAccept::create(target_, options(),
                                          [this](NewConnection connection) { hand_over(std::move(connection)); });
         if (!made) return std::unexpected(std::move(made).error());
@@ -83,20 +92,20 @@ Result<void> TcpTransport::listen(const TransportId& address, bool is_secure) {
     }
     auto acceptor = net::Acceptor::listen(
         target_.thread(), *socket_address, {.backlog = static_cast<int>(options().acceptor_backlog)},
-        [this, address, is_secure](std::unique_ptr<env::Stream> stream) {
+        [this, address, kind](std::unique_ptr<env::Stream> stream) {
             if (!admits(*stream)) return;  // first of all: who may not come costs nothing but this
             auto place = limits_.enter(stream->peer_address().host);
-            NewConnection connection{std::move(stream), address, std::move(place), nullptr};
-            if (is_secure) {
-                secure_->begin(std::move(connection));
-            } else {
+            NewConnection connection{std::move(stream), address, std::move(place), nullptr, {}};
+            if (kind == ListenKind::plain) {
                 hand_over(std::move(connection));
+            } else {
+                secure_->begin(std::move(connection), kind == ListenKind::either);
             }
         });
     if (!acceptor) return std::unexpected(std::move(acceptor).error());
     WEFT_NOTICELOG("*** NVMe/TCP Target Listening on {} port {} ***", address.traddr, address.trsvcid);
     const auto port = ports_.emplace(address, std::make_unique<Port>(std::move(*acceptor))).first;
-    port->second->is_secure = is_secure;
+    port->second->kind = kind;
     return {};
 }
 

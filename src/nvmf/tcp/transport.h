@@ -26,7 +26,7 @@ public:
 
     [[nodiscard]] std::string_view name() const override { return "TCP"; }
     Result<std::unique_ptr<TransportGroup>> make_group(PollGroup& group) override;
-    Result<void> listen(const TransportId& address, bool is_secure) override;
+    Result<void> listen(const TransportId& address, ListenKind kind) override;
     void stop_listening(const TransportId& address) override;
     Task<void> close() override;
     void set_group_count(uint32_t count) override { group_count_ = count; }
