@@ -5,6 +5,7 @@
 #include <new>
 
 #include "base/assert.h"
+#include "base/mutants.h"
 #include "bdev/protection/blocks.h"
 #include "bdev/zeroes.h"
 #include "bdev_modules/crypto/crypto_device.h"
@@ -90,7 +91,8 @@ Status CryptoChannel::decrypt(uint64_t lba, std::span<const iovec> to, std::span
     for (uint64_t at = 0; at < blocks; ++at) {
         take_bytes(source, block_);
         if (!is_blank(block_)) {
-            const Status status = run(accel::cipher(accel::Op::decrypt, *key_, lba + at, {&block, 1}, {&block, 1}));
+            const uint64_t own = mutant::on(mutant::tweak_of_first_block) ? lba : lba + at;
+            const Status status = run(accel::cipher(accel::Op::decrypt, *key_, own, {&block, 1}, {&block, 1}));
             if (status != Status::success) return status;
         }
         give_bytes(target, block_);

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "base/assert.h"
+#include "base/mutants.h"
 #include "bdev_modules/raid/xor.h"
 
 namespace weft::bdev {
@@ -186,6 +187,7 @@ void ParityChannel::source_gone(Strip& first) {
     } else {
         const MutableBytes made(first.memory, group.bytes);
         for (const Strip* other = first.next; other != nullptr; other = other->next) {
+            if (mutant::on(mutant::strip_of_too_few)) break;
             xor_into(made, Bytes(other->memory, group.bytes));
         }
         DataCursor cursor(group.parent->data);

@@ -3,6 +3,7 @@
 #include <new>
 
 #include "base/assert.h"
+#include "base/mutants.h"
 #include "bdev_modules/raid/linear_channel.h"
 #include "bdev_modules/raid/mirror_channel.h"
 #include "bdev_modules/raid/parity_channel.h"
@@ -138,6 +139,7 @@ void RaidChannel::write_gone(Request& parent) {
 void RaidChannel::write_same(Request& parent, uint64_t lba, uint64_t blocks, std::span<const iovec> data) {
     for (size_t base = 0; base < modes_.size(); ++base) {
         if (mode(base) == BaseMode::absent) continue;
+        if (mutant::on(mutant::mirror_half_written) && io_of(parent).pending > 1) continue;
         Child& child = take_write(parent, base);
         child.lba = on_base(base, lba);
         child.blocks = blocks;
