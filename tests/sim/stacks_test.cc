@@ -67,7 +67,7 @@ Task<void> build(Rig& rig, Kind kind) {
         params.level = name == "raid0"   ? bdev::RaidLevel::raid0
                        : name == "raid1" ? bdev::RaidLevel::raid1
                                          : bdev::RaidLevel::raid5f;
-        params.strip_kb = name == "raid1" ? 0 : 4;
+        params.strip_kb = name == "raid1" ? 0U : 4U;
         for (size_t at = 0; at < kind.bases; ++at) params.bases.emplace_back(1, static_cast<char>('A' + at));
         asked = co_await modules.raids.create(std::move(params));
     }
@@ -130,6 +130,7 @@ TEST_P(StacksTest, AnswersEverythingWhenItsBasesAreKeptFromIt) {
         {
             const CurrentThread scope(&rig.target_runtime().app_thread());
             spawn([](Rig& target, size_t bases) -> Task<void> {
+                co_await yield();  // into a turn of the target's
                 for (size_t at = 0; at < bases; ++at) {
                     const std::string base(1, static_cast<char>('A' + at));
                     EXPECT_TRUE(co_await target.bdevs().remove(base));
@@ -175,6 +176,7 @@ TEST(MirrorTest, IsRebuiltUnderLoad) {
         {
             const CurrentThread scope(&r.target_runtime().app_thread());
             spawn([](Rig& target, bool& done) -> Task<void> {
+                co_await yield();  // into a turn of the target's
                 bdev::Raids& raids = target.modules().raids;
                 EXPECT_TRUE(co_await raids.remove_base("A"));
                 EXPECT_TRUE(co_await raids.add_base("top", "A"));
