@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <new>
 
-#include "base/mutants.h"
 #include "bdev/control_io.h"
 #include "bdev_modules/raid/xor.h"
 #include "reactor/reactor.h"
@@ -96,8 +95,7 @@ Task<Rebuild::Outcome> Rebuild::do_window(uint64_t first, uint64_t blocks, Memor
     range.first = first;
     range.end = first + blocks;
     range.writes = true;
-    const bool is_locking = !mutant::on(mutant::rebuild_without_lock);
-    if (is_locking && !device_.locks().enter(range)) {
+    if (!device_.locks().enter(range)) {
         // Who has it may wait until this has stopped: its base failed, and is being taken out.
         while (!device_.locks().may_start(range)) {
             if (is_stopped_.load(std::memory_order_relaxed)) {
@@ -119,7 +117,7 @@ Task<Rebuild::Outcome> Rebuild::do_window(uint64_t first, uint64_t blocks, Memor
         }
         at += count;
     }
-    if (is_locking) device_.locks().leave(range);
+    device_.locks().leave(range);
     co_return outcome;
 }
 
