@@ -33,9 +33,9 @@ protected:
             co_return true;
         }(devices_));
     }
-    Result<BdevSummary> run(BdevLoad load) {
+    Result<BdevSummary> run(BdevLoad load, double seconds = 0.05) {
         if (load.names.empty()) load.names = {"Malloc0"};
-        load.seconds = 0.05;
+        load.seconds = seconds;
         return world_.run(run_bdev_load(world_.runtime(), devices_, std::move(load)));
     }
     PickyDevice& add_picky() {
@@ -104,9 +104,14 @@ TEST_F(BdevLoadTest, VerifyFindsWhatADeviceForgets) {
     EXPECT_EQ(summary_json(*lost)["results"][0]["status"], "failed");
 }
 
+// Seconds, for something to come in between also when this machine has other things to do.
+constexpr double long_enough = 1;
+
 TEST_F(BdevLoadTest, ResetsComeInBetweenAndLoseNothing) {
     PickyDevice& picky = add_picky();
-    const auto summary = run({.workload = "reset", .depth = 8, .names = {"Malloc0", "Picky0"}, .every_core = true});
+    const auto summary =
+        run({.workload = "reset", .depth = 8, .names = {"Malloc0", "Picky0"}, .every_core = true, .reset_every = 0.01},
+            long_enough);
     ASSERT_TRUE(summary) << summary.error().message;
     EXPECT_GT(picky.resets, 0);
     EXPECT_GT(summary->resets, picky.resets) << "both have them";
@@ -122,7 +127,7 @@ TEST_F(BdevLoadTest, WhatAResetLosesIsFound) {
     PickyDevice& picky = add_picky();
     picky.on_reset = [&picky] { std::ranges::fill(picky.memory, std::byte{0}); };
     // So many that each is written again long before it is read back.
-    const auto summary = run({.workload = "reset", .depth = 32, .names = {"Picky0"}});
+    const auto summary = run({.workload = "reset", .depth = 32, .names = {"Picky0"}, .reset_every = 0.01}, long_enough);
     ASSERT_TRUE(summary);
     EXPECT_GT(summary->total().verify_faults, 0);
     EXPECT_EQ(exit_code(*summary), 1);
@@ -148,7 +153,7 @@ TEST_F(BdevLoadTest, AResetMayEndRequestsAsAborted) {
 TEST_F(BdevLoadTest, AResetThatFailsEndsTheLoad) {
     PickyDevice& picky = add_picky();
     picky.reset_outcome = fail(Errc::io_error, "it does not come back");
-    const auto summary = run({.workload = "reset", .depth = 4, .names = {"Picky0"}, .reset_every = 0.001});
+    const auto summary = run({.workload = "reset", .depth = 4, .names = {"Picky0"}, .reset_every = 0.001}, long_enough);
     ASSERT_TRUE(summary);
     EXPECT_TRUE(summary->is_stopped_early);
     EXPECT_EQ(summary->reset_failure, "Picky0: reset: it does not come back");
