@@ -19,7 +19,7 @@ protected:
         app_.add_option("--secret", number_, "Not shown")->group("");
         CLI::App* work = app_.add_subcommand("work", "Does it");
         work->add_option("file", file_, "What to work on");
-        work->add_flag("-f,--fast", is_loud_, "Fast");
+        work->add_flag("-f,--fast", is_loud_, "Fast,faster");
         work->add_subcommand("again", "Once more")->add_flag("--deep", is_loud_, "Deep");
         add_page_option(app_, program_);
     }
@@ -53,7 +53,7 @@ TEST_F(Pages, ManualOfASubcommandIsItsOwn) {
     const std::string text = page(app_, program_, "man-work");
     EXPECT_NE(text.find("tool\\-work \\- Does it\n"), std::string::npos) << text;
     EXPECT_NE(text.find("[\\fIfile\\fR]"), std::string::npos) << text;
-    EXPECT_NE(text.find("\\fB\\-f\\fR, \\fB\\-\\-fast\\fR\nFast\n"), std::string::npos) << text;
+    EXPECT_NE(text.find("\\fB\\-f\\fR, \\fB\\-\\-fast\\fR\nFast,\\:faster\n"), std::string::npos) << text;
     EXPECT_NE(text.find("\\fBagain\\fR\nOnce more\n.RS\n.TP\n"), std::string::npos) << text;
     EXPECT_NE(text.find("\\fBtool\\fR(1), \\fBother\\fR(8)"), std::string::npos) << text;
 }

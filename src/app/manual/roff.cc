@@ -11,11 +11,15 @@ namespace weft::app {
 
 namespace {
 
-// Text as roff prints it: no line of it is a request, no backslash an escape, hyphens are those of options.
+// Text as roff prints it: no line of it is a request, no backslash an escape, hyphens are those of options, and a list
+// without spaces may be broken after its commas.
 std::string plain(std::string_view text) {
     std::string out;
     bool is_line_start = true;
+    bool is_after_comma = false;
     for (const char c : text) {
+        if (is_after_comma && c != ' ' && c != '\n') out += "\\:";
+        is_after_comma = c == ',';
         if (is_line_start && (c == '.' || c == '\'')) out += "\\&";
         is_line_start = c == '\n';
         if (c == '\\') {
