@@ -273,8 +273,11 @@ uint32_t ChannelGate::do_chores() {
     }
     done += start_ready();
     const bool wants_another = ready_.empty() && parts_.feed();
-    if (aborted_.empty() && ready_.empty() && !wants_another) chores_->pause();
-    settle();
+    const bool is_finished = aborted_.empty() && ready_.empty() && !wants_another;
+    if (is_finished) chores_->pause();
+    // Who drains is not called each turn for nothing: the reactor would never rest, and a clock that goes on when it
+    // rests would stand still.
+    if (done > 0 || is_finished) settle();
     return done + (wants_another ? 1 : 0);
 }
 

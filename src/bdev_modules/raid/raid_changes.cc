@@ -197,10 +197,14 @@ Task<void> RaidArray::run_process(Hold self, std::unique_ptr<Process> process) {
     process->is_running = false;
     process->ended.wake_all();
     std::optional<AsyncMutex::Guard> guard(co_await busy_.lock());
-    if (process_ != process.get() || state_ != RaidState::online || is_deleting_) co_return;
+    if (process_ != process.get()) co_return;
+    if (state_ != RaidState::online || is_deleting_ || outcome == Rebuild::Outcome::stopped) {
+        process_ = nullptr;  // who stopped it, or closes the raid later, shall not find what is gone
+        co_return;
+    }
     switch (outcome) {
         case Rebuild::Outcome::finished: co_return co_await finish_process();
-        case Rebuild::Outcome::stopped: co_return;  // whoever stopped it knows why
+        case Rebuild::Outcome::stopped:
         case Rebuild::Outcome::target_failed:
         case Rebuild::Outcome::source_failed: break;
     }
