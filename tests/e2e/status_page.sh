@@ -1,6 +1,7 @@
 #!/bin/bash
 # The status page in a browser without a screen, drawn while a host is connected whose name wants to be markup.
 # Release only: it is about files, a build or a tool, not about what the programs do.
+# Alone: it draws rates, by the clock.
 . "$(dirname "$0")/lib.sh"
 browser=$(command -v chromium || command -v chromium-browser || true)
 if [ -z "$browser" ]; then
