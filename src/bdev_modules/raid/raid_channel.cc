@@ -43,6 +43,10 @@ Result<void> RaidChannel::open() {
 
 // Bases ---------------------------------------------------------------------------------------------------------------
 
+void RaidChannel::stop_reading(size_t base) {
+    if (modes_[base] == BaseMode::in_sync) modes_[base] = BaseMode::write_only;
+}
+
 bool RaidChannel::take_out(size_t base) {
     modes_[base] = BaseMode::absent;
     if (!has_base(base)) return true;
@@ -53,7 +57,7 @@ bool RaidChannel::take_out(size_t base) {
 
 Result<void> RaidChannel::take_in(size_t base) {
     if (!has_base(base)) WEFT_TRY(adopt_base(base));
-    if (modes_[base] == BaseMode::absent) modes_[base] = BaseMode::filling;
+    if (modes_[base] == BaseMode::absent) modes_[base] = BaseMode::write_only;
     return {};
 }
 

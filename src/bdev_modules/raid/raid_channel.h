@@ -20,7 +20,9 @@ public:
     // Opens the bases that are there. Errors: theirs.
     Result<void> open();
 
-    // What the device tells, on the channel's thread. False: the base is still used, ask again later.
+    // What the device tells, on the channel's thread.
+    void stop_reading(size_t base);
+    // False: the base is still used, ask again later.
     [[nodiscard]] bool take_out(size_t base);
     Result<void> take_in(size_t base);
     void set_in_sync(size_t base) { modes_[base] = BaseMode::in_sync; }

@@ -125,6 +125,8 @@ void RaidDevice::report_failure(size_t index) {
 
 Task<void> RaidDevice::take_out(size_t index) {
     if (base(index) == nullptr) co_return;
+    slots_[index].mode.store(BaseMode::write_only, std::memory_order_seq_cst);
+    co_await visit_channels([index](RaidChannel& channel) { channel.stop_reading(index); });
     slots_[index].mode.store(BaseMode::absent, std::memory_order_seq_cst);
     for (bool is_used = true; is_used;) {
         is_used = false;
@@ -139,7 +141,7 @@ Task<Result<void>> RaidDevice::take_in(size_t index, std::unique_ptr<Base> base,
     put(index, std::move(base));
     slots_[index].data_offset = data_offset;
     update_supported();
-    slots_[index].mode.store(BaseMode::filling, std::memory_order_seq_cst);
+    slots_[index].mode.store(BaseMode::write_only, std::memory_order_seq_cst);
     Result<void> done;
     co_await visit_channels([index, &done](RaidChannel& channel) {
         if (auto taken = channel.take_in(index); !taken && done) done = std::unexpected(std::move(taken).error());

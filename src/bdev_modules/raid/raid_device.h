@@ -20,8 +20,8 @@ class RaidChannel;
 
 // What a channel does with a base.
 enum class BaseMode : uint8_t {
-    absent,   // nothing
-    filling,  // writes to it, does not read from it: a rebuild makes it whole
+    absent,      // nothing
+    write_only,  // writes to it, does not read from it: a rebuild makes it whole, or it is about to be taken out
     in_sync,
 };
 
@@ -74,7 +74,8 @@ public:
 
     // The rest is for the owner, on the app thread.
     [[nodiscard]] size_t count_of(BaseMode mode) const;
-    // From now on no channel uses it; ends when all have let go of it. The device forgets the base.
+    // Ends when all channels have let go of it; the device forgets the base. None leaves it out of its writes before the
+    // last has stopped to read from it.
     Task<void> take_out(size_t index);
     // All channels write to it when this ends. Errors: those of opening it; then nobody uses it.
     Task<Result<void>> take_in(size_t index, std::unique_ptr<Base> base, uint64_t data_offset);

@@ -170,6 +170,45 @@ TEST_F(RaidFailure, HotRemovalUnderLoadLosesNothing) {
     EXPECT_EQ(*disk("A").data, *disk("C").data);
 }
 
+// The channels hear of it one after another: nobody may read what another one has stopped to write.
+TEST_F(RaidFailure, WhatOneChannelWroteTheOthersReadWhileABaseIsTakenOut) {
+    for (const RaidLevel level : {RaidLevel::raid1, RaidLevel::raid5f}) {
+        const bool is_mirror = level == RaidLevel::raid1;
+        SCOPED_TRACE(name_of(level));
+        add_disks(3);
+        ASSERT_TRUE(make(level, 3, is_mirror ? 0 : 1));
+        const uint64_t blocks = is_mirror ? 1 : 4;
+        {
+            TestClient first(world_, raid(), 1);  // it hears of it a turn before the other
+            TestClient second(world_, raid(), 0);
+            uint8_t last = 0;
+            const auto exchange = [&](TestClient& writer, TestClient& reader) {
+                const TestClient::Buffer in(blocks * 512, std::byte{++last});
+                const TestClient::Buffer out(blocks * 512, std::byte{0});
+                TestClient::Call write(Op::write, 0, blocks, {&in.piece, 1});
+                TestClient::Call read(Op::read, 0, blocks, {&out.piece, 1});
+                ASSERT_EQ(writer.submit(write), Progress::done) << "no turn passes between the two";
+                ASSERT_EQ(reader.submit(read), Progress::done);
+                ASSERT_TRUE(std::ranges::equal(in.bytes(), out.bytes())) << "write " << static_cast<int>(last);
+            };
+            bool is_out = false;
+            world_.as(world_.app(), [&] {
+                spawn([](Raids& raids, bool& out) -> Task<void> {
+                    EXPECT_TRUE(co_await raids.remove_base("A"));
+                    out = true;
+                }(*raids_, is_out));
+            });
+            while (!is_out && !HasFatalFailure()) {
+                exchange(first, second);
+                exchange(second, first);
+                world_.turn();
+            }
+        }
+        world_.run(ended(registry_.remove_all()));
+        forget_all();
+    }
+}
+
 TEST_F(RaidFailure, RebuildUnderLoadMakesMirrorsAlike) {
     add_disks(3, 2048);
     raids_->mutable_options().process_window_size_kb = 16;
