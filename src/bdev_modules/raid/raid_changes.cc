@@ -66,13 +66,18 @@ Task<Result<void>> RaidArray::remove_base(size_t at, Loss why) {
     std::vector<size_t> failed;
     RaidMember* const member = superblock_ ? superblock_->member_in(at) : nullptr;
     if (member != nullptr) {
-        const MemberState before = member->state;
-        member->state = why == Loss::failed ? MemberState::failed : MemberState::missing;
+        const MemberState before = std::exchange(
+            member->state, why == Loss::failed ? MemberState::failed : MemberState::missing);
         failed = co_await write_superblock(at);
-        if (failed.size() + 1 == discovered() && why != Loss::gone) {
+        // Those that do not say of it that it is whole need not be told that it is not.
+        if (failed.size() + 1 == discovered() && why != Loss::gone && before == MemberState::configured) {
             member->state = before;
             co_await device_->settle(at);
-            if (process_ != nullptr) start_process(process_->target, process_->rebuild->done_blocks());
+            if (process_ != nullptr) {
+                start_process(process_->target, process_->rebuild->done_blocks());
+            } else if (!is_in_sync) {
+                start_process(at, 0);
+            }
             co_return fail(Errc::io_error, "the superblock cannot be written");
         }
     }
@@ -222,7 +227,6 @@ Task<void> RaidArray::finish_process() {
         superblock_->member_in(target)->state = MemberState::configured;
         const std::vector<size_t> failed = co_await write_superblock();
         if (std::ranges::find(failed, target) != failed.end()) {
-            superblock_->member_in(target)->state = MemberState::missing;
             process_ = nullptr;
             spawn(lose(Hold(*this), target, Loss::failed));
             co_return;

@@ -286,6 +286,47 @@ TEST_F(RaidFailure, TheTargetOfARebuildMayGo) {
     EXPECT_EQ(disk("E").claimed_by(), "");
 }
 
+// Nobody can be told that it failed. On the others it is none yet, so it need not be said.
+TEST_F(RaidFailure, TheTargetOfARebuildFailsWhereNoSuperblockCanBeWritten) {
+    add_disks(2, 4 * mib);
+    raids_->mutable_options() = {.process_window_size_kb = 4, .process_max_bandwidth_mb_sec = 1};
+    ASSERT_TRUE(make(RaidLevel::raid1, 2, 0, true));
+    ASSERT_TRUE(remove_base("B"));
+    ASSERT_TRUE(add_base("B"));
+    EXPECT_TRUE(is_rebuilding());
+    disk("A").fails_writes = disk("B").fails_writes = true;
+    EXPECT_TRUE(world_.wait_for([this] { return !is_configured(1); }));
+    EXPECT_FALSE(is_rebuilding());
+    EXPECT_EQ(disk("B").claimed_by(), "");
+    disk("A").fails_writes = disk("B").fails_writes = false;
+    raids_->mutable_options() = {};
+    ASSERT_TRUE(add_base("B")) << last_error_;
+    EXPECT_TRUE(rebuilt());
+    EXPECT_TRUE(is_configured(1));
+}
+
+// On the others it is whole by then, and nobody can be told that it is not: it is filled again, until that can be said.
+TEST_F(RaidFailure, TheSuperblockOfTheTargetCannotBeWrittenWhenItIsFilled) {
+    add_disks(2, 3 * mib);
+    raids_->mutable_options() = {.process_window_size_kb = 4, .process_max_bandwidth_mb_sec = 0};
+    ASSERT_TRUE(make(RaidLevel::raid1, 2, 0, true));
+    ASSERT_TRUE(remove_base("B"));
+    ASSERT_TRUE(add_base("B")) << last_error_;
+    ASSERT_TRUE(is_rebuilding());
+    disk("B").refuses_end = 8;
+    disk("A").writes_left = 1;  // that B is whole
+    const uint64_t one_rebuild = 2 * mib / 8;
+    EXPECT_TRUE(world_.wait_for([&] { return disk("B").writes > 2 * one_rebuild; }));
+    EXPECT_TRUE(is_configured(1));
+    EXPECT_TRUE(is_rebuilding());
+    disk("B").refuses_end = 0;
+    disk("A").writes_left = UINT64_MAX;
+    EXPECT_TRUE(rebuilt());
+    const auto written_last = parse_superblock(Bytes(*disk("B").data).first(superblock_bytes_max));
+    ASSERT_TRUE(written_last.has_value() && written_last->has_value());
+    EXPECT_EQ((*written_last)->member_in(1)->state, MemberState::configured);
+}
+
 TEST_F(RaidFailure, ASourceOfARebuildMayGo) {
     add_disks(3, 1024);
     raids_->mutable_options() = {.process_window_size_kb = 64, .process_max_bandwidth_mb_sec = 2};

@@ -61,6 +61,11 @@ public:
         const bool is_bad = request.lba < bad_end && bad_begin < end;
         if (is_read && (fails_reads || is_bad)) return Status::read_error;
         if (!is_read && fails_writes) return Status::write_error;
+        if (!is_read && request.op != Op::flush) {
+            if (request.lba < refuses_end && refuses_begin < end) return Status::write_error;
+            if (writes_left == 0) return Status::write_error;
+            --writes_left;
+        }
         if (request.op == Op::write && is_bad && request.lba <= bad_begin && end >= bad_end) bad_begin = bad_end = 0;
         if (request.op == Op::flush) return Status::success;
         std::byte* const place = data->data() + request.lba * block_bytes();
@@ -91,6 +96,8 @@ public:
     std::atomic<bool> fails_writes = false;
     std::atomic<bool> fails_to_open = false;
     std::atomic<uint64_t> bad_begin = 0, bad_end = 0;  // cannot be read until it is written
+    std::atomic<uint64_t> refuses_begin = 0, refuses_end = 0;  // cannot be written
+    std::atomic<uint64_t> writes_left = UINT64_MAX;            // after these all fail
     std::atomic<uint64_t> reads = 0, writes = 0;
     std::unique_ptr<std::vector<std::byte>> data;
 
