@@ -7,6 +7,7 @@
 #include "nvme/command.h"
 #include "nvme/describe.h"
 #include "sim/failure.h"
+#include "sim/storm/stacks.h"
 
 namespace weft::sim {
 
@@ -226,6 +227,12 @@ void Lane::succeeded() {
     }
 }
 
+// Its bases, or more of them than its stack bears.
+bool Lane::has_gone() const {
+    const StackPlan& stack = storm_.plan.devices[device_].stack;
+    return storm_.stacks[device_].was_pulled_out || (stack.has_redundancy() && raid_of(storm_, device_) == nullptr);
+}
+
 // What may go wrong in this storm.
 bool Lane::is_expected(Status outcome) const {
     const bool is_file = storm_.plan.devices[device_].is_file();
@@ -235,7 +242,7 @@ bool Lane::is_expected(Status outcome) const {
     if (outcome.is(status::write_fault) || outcome.is(status::unrecovered_read_error)) {
         return is_file && (storm_.has(Part::disk_errors) || storm_.has(Part::failed_syncs));
     }
-    if (outcome.is(status::invalid_namespace_or_format) && storm_.stacks[device_].was_pulled_out) return true;
+    if (outcome.is(status::invalid_namespace_or_format) && has_gone()) return true;
     if (outcome.is(status::capacity_exceeded)) return is_file && storm_.has(Part::full_disks);
     if (outcome.is(status::invalid_namespace_or_format) || outcome.is(status::internal_error)) {
         return storm_.has(Part::administrator);

@@ -41,6 +41,7 @@ private:
     [[nodiscard]] bool is_write() const {
         return kind_ == Kind::write || kind_ == Kind::zero || kind_ == Kind::deallocate;
     }
+    [[nodiscard]] bool has_gone() const;
     [[nodiscard]] bool is_expected(nvme::Status status) const;
     [[nodiscard]] bool is_injected(nvme::Status status) const;
     void fail(const std::string& what) const;

@@ -56,6 +56,14 @@ void StackAdministrator::change_latency(size_t device) {
     storm_.reached("a latency was changed under load");
 }
 
+// Sides come back. Two can have gone together: one failed while the other was being taken. Then the raid is made anew.
+Task<void> StackAdministrator::restore(size_t device) {
+    co_await restore_sides(storm_, device, false);
+    if (raid_of(storm_, device) != nullptr) co_return;
+    co_await pull_out(device);
+    storm_.reached("two sides went together");
+}
+
 // On one side of a mirror whose other sides are whole: no host sees any of it, and the side may have to go. Else as
 // many commands may fail as there are errors.
 Task<void> StackAdministrator::inject(size_t device) {
@@ -71,7 +79,7 @@ Task<void> StackAdministrator::inject(size_t device) {
         }
         name = "EE_" + name;
     }
-    if (is_below && !can_lose(storm_, device, side)) co_return co_await restore_sides(storm_, device, false);
+    if (is_below && !can_lose(storm_, device, side)) co_return co_await restore(device);
     auto* error = static_cast<bdev::ErrorDevice*>(storm_.rig.bdevs().find(name));
     if (error == nullptr) co_return;  // its base is being pulled out
     const bdev::Op op = std::array{bdev::Op::read, bdev::Op::write, bdev::Op::unmap, bdev::Op::flush}[prng_.below(4)];
@@ -91,7 +99,7 @@ Task<void> StackAdministrator::inject(size_t device) {
         co_await error->resume_pending();
     }
     storm_.reached(is_below ? "errors below a mirror" : "errors were injected");
-    if (is_below) co_await restore_sides(storm_, device, false);
+    if (is_below) co_await restore(device);
 }
 
 // By request or pulled out, and back.
@@ -100,7 +108,7 @@ Task<void> StackAdministrator::lose_side(size_t device) {
     const auto side = static_cast<uint32_t>(prng_.below(plan.stack.bases));
     const bool is_pulled = prng_.coin();
     const TimeNs rest = prng_.between(1, 3000) * env::ns_per_us;
-    if (!can_lose(storm_, device, side)) co_return co_await restore_sides(storm_, device, false);
+    if (!can_lose(storm_, device, side)) co_return co_await restore(device);
     set_disk_errors(storm_, device, false);
     if (is_pulled) {
         if (plan.is_file()) storm_.models[device]->reopened(storm_.has(Part::failed_syncs));
@@ -111,7 +119,7 @@ Task<void> StackAdministrator::lose_side(size_t device) {
         storm_.reached("a side was taken out under load");
     }
     co_await sleep_for(rest);
-    co_await restore_sides(storm_, device, false);
+    co_await restore(device);
     set_disk_errors(storm_, device, true);
 }
 

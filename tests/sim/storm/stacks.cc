@@ -23,6 +23,7 @@ namespace {
 constexpr const char* key_name = "storm";
 constexpr TimeNs step = env::ns_per_ms;
 constexpr uint32_t steps_max = 5000;
+constexpr uint32_t adds_of_one = 20;  // then the same device is not tried again
 
 template <class T>
 bool worked(const Result<T>& result, std::string_view what) {
@@ -222,6 +223,7 @@ bool can_lose(Storm& storm, size_t device, uint32_t side) {
 Task<void> restore_sides(Storm& storm, size_t device, bool is_patient) {
     const DevicePlan& plan = storm.plan.devices[device];
     const auto raid_name = layer_name(plan.stack.has(Layer::raid1) ? Layer::raid1 : Layer::raid5f, device);
+    uint32_t added = 0;
     for (uint32_t left = steps_max; left > 0; --left) {
         const bdev::RaidDevice* raid = raid_of(storm, device);
         if (raid == nullptr) co_return;  // what is missing now is not a side
@@ -236,11 +238,14 @@ Task<void> restore_sides(Storm& storm, size_t device, bool is_patient) {
             const bdev::Device* found = storm.rig.bdevs().find(name);
             if (found == nullptr || !found->claimed_by().empty()) continue;
             // Once a rebuild has failed for what the file remembers, only a new device helps.
-            if (is_patient && left % 500 == 0) {
+            if (is_patient && added >= adds_of_one) {
+                added = 0;
                 (void)co_await storm.rig.bdevs().remove(base_name(device, side));
                 break;
             }
-            if (co_await storm.rig.modules().raids.add_base(raid_name, name)) storm.reached("a side came back");
+            if (!co_await storm.rig.modules().raids.add_base(raid_name, name)) continue;
+            ++added;
+            storm.reached("a side came back");
         }
         raid = raid_of(storm, device);
         if (raid == nullptr) co_return;
