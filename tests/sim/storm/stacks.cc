@@ -149,7 +149,7 @@ void set_disk_errors(Storm& storm, size_t device, bool are_on) {
         const bool now = are_on && !storm.is_healing;
         faults.read_error = now ? storm.plan.file_faults.read_error : 0;
         faults.write_error = now ? storm.plan.file_faults.write_error : 0;
-        faults.sync_error = now && !has_superblock(plan) ? storm.plan.file_faults.sync_error : 0;
+        faults.sync_error = now ? storm.plan.file_faults.sync_error : 0;
     }
 }
 
@@ -223,7 +223,7 @@ bool can_lose(Storm& storm, size_t device, uint32_t side) {
 Task<void> restore_sides(Storm& storm, size_t device, bool is_patient) {
     const DevicePlan& plan = storm.plan.devices[device];
     const auto raid_name = layer_name(plan.stack.has(Layer::raid1) ? Layer::raid1 : Layer::raid5f, device);
-    uint32_t added = 0;
+    std::vector<uint32_t> added(plan.stack.bases);
     for (uint32_t left = steps_max; left > 0; --left) {
         const bdev::RaidDevice* raid = raid_of(storm, device);
         if (raid == nullptr) co_return;  // what is missing now is not a side
@@ -238,13 +238,13 @@ Task<void> restore_sides(Storm& storm, size_t device, bool is_patient) {
             const bdev::Device* found = storm.rig.bdevs().find(name);
             if (found == nullptr || !found->claimed_by().empty()) continue;
             // Once a rebuild has failed for what the file remembers, only a new device helps.
-            if (is_patient && added >= adds_of_one) {
-                added = 0;
+            if (is_patient && added[side] >= adds_of_one) {
+                added[side] = 0;
                 (void)co_await storm.rig.bdevs().remove(base_name(device, side));
                 break;
             }
             if (!co_await storm.rig.modules().raids.add_base(raid_name, name)) continue;
-            ++added;
+            ++added[side];
             storm.reached("a side came back");
         }
         raid = raid_of(storm, device);
