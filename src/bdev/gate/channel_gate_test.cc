@@ -96,6 +96,33 @@ TEST_F(ChannelGateTest, WaitsForWhatIsUnderWayOnEveryChannel) {
     release(*id);
 }
 
+// Else a reactor would never rest, and a clock that goes on while it rests would stand still.
+TEST_F(ChannelGateTest, WhoDrainsRestsWhileAnotherRequestHasNoRoom) {
+    const uint64_t elsewhere = quiesce({.lba = 10, .blocks = 5});
+    Call held(Op::write, 11, 1);
+    write(*first_, held);
+    fake(*first_).next = Progress::pending;
+    Call under_way(Op::write, 1, 1);
+    write(*first_, under_way);
+    fake(*first_).next = Progress::retry;
+    release(elsewhere);  // what was held is wanted now, and there is no room
+    std::optional<uint64_t> id;
+    begin_quiesce({.lba = 0, .blocks = 5}, id);
+    bool has_rested = false;
+    for (int turns = 0; turns < 100; ++turns) has_rested |= !world_.turn();
+    EXPECT_TRUE(has_rested);
+    EXPECT_FALSE(id || held.is_done);
+    const uint32_t before = fake(*first_).start_count;
+    world_.turn();
+    EXPECT_GT(fake(*first_).start_count, before) << "it is tried again";
+    finish(*first_, under_way);
+    fake(*first_).next = Progress::done;
+    world_.settle();
+    EXPECT_TRUE(held.is_done);
+    ASSERT_TRUE(id);
+    release(*id);
+}
+
 TEST_F(ChannelGateTest, ARangeHoldsOnlyWhatTouchesIt) {
     const uint64_t id = quiesce({.lba = 10, .blocks = 5});
     std::array<std::byte, size_t{512} * 3> memory{};

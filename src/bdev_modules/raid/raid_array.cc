@@ -255,6 +255,7 @@ Task<Result<void>> RaidArray::check_is_free(Base& base) {
 void RaidArray::release(Slot& slot) {
     slot.base.reset();
     slot.is_configured = false;
+    slot.may_lie = false;
     if (state_ != RaidState::configuring || superblock_) slot.name.reset();
     slot.data_offset = 0;
     if (state_ == RaidState::configuring && !superblock_) slot.data_size = 0;
@@ -383,15 +384,22 @@ Task<std::vector<size_t>> RaidArray::write_superblock(std::optional<size_t> with
     ++superblock_->sequence;
     const std::vector<std::byte> bytes = serialize(*superblock_);
     for (size_t at = 0; at < slots_.size(); ++at) {
-        Base* const to = base(at);
-        if (!slots_[at].is_configured || to == nullptr || without == at) continue;
-        const Status status = co_await write_start(house_.registry(), to->device(), bytes);
-        if (status == Status::success) continue;
-        WEFT_ERRLOG("raid {}: the superblock could not be written to base bdev {}: {}", log::quoted(name_),
-                    log::quoted(to->device().name()), name_of(status));
-        failed.push_back(at);
+        if (!slots_[at].is_configured || base(at) == nullptr || without == at) continue;
+        if (!co_await write_superblock_to(at, bytes)) failed.push_back(at);
     }
     co_return failed;
+}
+
+Task<bool> RaidArray::write_superblock_to(size_t at, Bytes superblock) {
+    Device& to = base(at)->device();
+    const Status status = co_await write_start(house_.registry(), to, superblock);
+    if (status == Status::success) {
+        slots_[at].may_lie = false;
+        co_return true;
+    }
+    WEFT_ERRLOG("raid {}: the superblock could not be written to base bdev {}: {}", log::quoted(name_),
+                log::quoted(to.name()), name_of(status));
+    co_return false;
 }
 
 Task<void> RaidArray::clear_superblocks() {

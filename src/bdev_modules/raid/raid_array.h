@@ -122,6 +122,7 @@ private:
         Uuid uuid;
         std::unique_ptr<Base> base;  // while it is not the device's
         bool is_configured = false;
+        bool may_lie = false;  // of others its superblock may say that they failed, and they stayed
         uint64_t data_offset = 0;
         uint64_t data_size = 0;
     };
@@ -152,6 +153,8 @@ private:
     Result<void> prepare_superblock(const RaidLayout& layout);
     // To all bases that are there, or but for one; gives those it could not be written to.
     Task<std::vector<size_t>> write_superblock(std::optional<size_t> without = std::nullopt);
+    Task<bool> write_superblock_to(size_t slot, Bytes superblock);
+    Task<bool> is_truthful(size_t slot);
     Task<void> clear_superblocks();
 
     Task<Result<void>> take_in(size_t slot, std::unique_ptr<Base> base);

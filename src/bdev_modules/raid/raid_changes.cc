@@ -59,6 +59,10 @@ Task<Result<void>> RaidArray::remove_base(size_t at, Loss why) {
         static_cast<void>(co_await house_.registry().remove(name_));
         co_return Result<void>{};
     }
+    if (is_in_sync && why != Loss::gone && !co_await is_truthful(at)) {
+        co_await device_->settle(at);
+        co_return fail(Errc::busy, "its superblock may say that others failed, which stayed, and cannot be written");
+    }
     WEFT_NOTICELOG("raid {}: base bdev {} {}", log::quoted(name_), log::quoted(slot.name.value_or("")),
                    why == Loss::failed ? "failed" : "is removed");
     co_await stop_process();
@@ -72,6 +76,7 @@ Task<Result<void>> RaidArray::remove_base(size_t at, Loss why) {
         // Those that do not say of it that it is whole need not be told that it is not.
         if (failed.size() + 1 == discovered() && why != Loss::gone && before == MemberState::configured) {
             member->state = before;
+            for (const size_t other : failed) slots_[other].may_lie = true;
             co_await device_->settle(at);
             if (process_ != nullptr) {
                 start_process(process_->target, process_->rebuild->done_blocks());
@@ -94,6 +99,14 @@ Task<Result<void>> RaidArray::remove_base(size_t at, Loss why) {
     guard.reset();
     for (const size_t other : failed) spawn(lose(Hold(*this), other, Loss::failed));
     co_return Result<void>{};
+}
+
+// A write of its superblock that failed may be there all the same. Were it taken out, and alone when the raid is made
+// again, it would be the raid, without what was written meanwhile.
+Task<bool> RaidArray::is_truthful(size_t at) {
+    if (!slots_[at].may_lie) co_return true;
+    ++superblock_->sequence;
+    co_return co_await write_superblock_to(at, serialize(*superblock_));
 }
 
 // A base comes --------------------------------------------------------------------------------------------------------

@@ -115,7 +115,7 @@ void RaidChannel::write_ended(Child& child) {
     RaidIo& io = io_of(*child.parent);
     if (child.status == Status::success) {
         ++io.succeeded;
-    } else if (mode(child.base) != BaseMode::absent) {
+    } else if (mode(child.base) != BaseMode::absent && !mutant::on(mutant::failed_side_stays)) {
         io.failed.set(child.base);
         if (io.error == Status::success) io.error = child.status;
     }

@@ -327,6 +327,33 @@ TEST_F(RaidFailure, TheSuperblockOfTheTargetCannotBeWrittenWhenItIsFilled) {
     EXPECT_EQ((*written_last)->member_in(1)->state, MemberState::configured);
 }
 
+// What failed may be written all the same: a base of which that is so is not left behind, since it might come back alone
+// and be the raid, without what was written meanwhile.
+TEST_F(RaidFailure, AMirrorWhoseSuperblockMayLieStays) {
+    add_disks(2, 3 * mib);
+    ASSERT_TRUE(make(RaidLevel::raid1, 2, 0, true));
+    disk("B").fails_writes = true;
+    disk("A").refuses_end = 8;
+    EXPECT_EQ(client().write(0, 1, std::byte{1}), Status::write_error) << "that B failed cannot be said";
+    EXPECT_TRUE(is_configured(1));
+    disk("B").fails_writes = false;
+    disk("A").fails_writes = true;
+    EXPECT_EQ(client().write(0, 1, std::byte{2}), Status::write_error);
+    EXPECT_TRUE(is_configured(0));
+    EXPECT_FALSE(remove_base("A"));
+    disk("A").fails_writes = false;
+    EXPECT_EQ(client().write(0, 1, std::byte{3}), Status::success);
+    disk("A").refuses_end = 0;
+    EXPECT_TRUE(remove_base("A")) << "it says the truth again";
+    EXPECT_EQ(client().write(0, 1, std::byte{4}), Status::success);
+    const auto on = [this](const char* name) {
+        return **parse_superblock(Bytes(*disk(name).data).first(superblock_bytes_max));
+    };
+    EXPECT_EQ(on("A").member_in(1)->state, MemberState::configured);
+    EXPECT_EQ(on("B").member_in(0)->state, MemberState::missing);
+    EXPECT_GT(on("B").sequence, on("A").sequence);
+}
+
 TEST_F(RaidFailure, ASourceOfARebuildMayGo) {
     add_disks(3, 1024);
     raids_->mutable_options() = {.process_window_size_kb = 64, .process_max_bandwidth_mb_sec = 2};
@@ -351,6 +378,31 @@ TEST_F(RaidFailure, TheLastSourceGoesAndTheRaidWithIt) {
     EXPECT_EQ(array().state(), RaidState::offline);
     EXPECT_EQ(registry_.find("raid"), nullptr);
     EXPECT_EQ(disk("A").claimed_by(), "") << "half of a mirror is nobody's";
+}
+
+// Somebody has the raid open, so it closes later: it finds a rebuild that is there, or none.
+TEST_F(RaidFailure, TheRebuildEndsWhileTheRaidCloses) {
+    add_disks(2);
+    ASSERT_TRUE(make(RaidLevel::raid1, 2));
+    ASSERT_TRUE(remove_base("A"));
+    std::unique_ptr<Descriptor> user = world_.as(
+        world_.app(), [this] { return std::move(*registry_.open("raid", [](Event /*it takes its time*/) {})); });
+    slow(true);
+    ASSERT_TRUE(add_base("A"));
+    bool is_gone = false;
+    world_.as(world_.app(), [&] {
+        spawn([](Registry& registry, bool& gone) -> Task<void> {
+            EXPECT_TRUE(co_await registry.remove("B"));
+            gone = true;
+        }(registry_, is_gone));
+    });
+    world_.turn();
+    EXPECT_EQ(array().state(), RaidState::offline);
+    EXPECT_TRUE(is_rebuilding());
+    EXPECT_TRUE(rebuilt());
+    world_.as(world_.app(), [&] { user.reset(); });
+    EXPECT_TRUE(world_.wait_for([&] { return is_gone; }));
+    EXPECT_EQ(registry_.find("raid"), nullptr);
 }
 
 TEST_F(RaidFailure, ARaid0GoesOfflineWithItsBase) {

@@ -14,6 +14,23 @@
 
 namespace weft::bdev {
 
+namespace {
+
+// `found` was on member `own`: it says that this one went on when another had gone, and `current` the opposite.
+bool are_apart(const RaidSuperblock& found, const RaidSuperblock& current, const Uuid& own) {
+    const auto is_whole = [](const RaidSuperblock& superblock, const Uuid& uuid) {
+        const RaidMember* member = superblock.member_named(uuid);
+        return member != nullptr && member->state == MemberState::configured;
+    };
+    if (!is_whole(found, own) || is_whole(current, own)) return false;
+    return std::ranges::any_of(current.members, [&](const RaidMember& member) {
+        return member.state == MemberState::configured && found.member_named(member.uuid) != nullptr &&
+               !is_whole(found, member.uuid);
+    });
+}
+
+}  // namespace
+
 Raids::Raids(Registry& registry, bool is_concurrent) : registry_(registry), is_concurrent_(is_concurrent) {
     registry_.add_examiner(*this);
 }
@@ -285,6 +302,12 @@ Task<std::vector<std::string>> Raids::take(RaidSuperblock superblock, std::strin
     const RaidMember* member = array->superblock()->member_named(own);
     if (member == nullptr) {
         WEFT_NOTICELOG("raid {}: bdev {} is no member of it any more", log::quoted(array->name()), log::quoted(name));
+        co_return others;
+    }
+    if (are_apart(superblock, *array->superblock(), own)) {
+        WEFT_ERRLOG("raid {}: bdev {} and those that are its members now were each in use without the other: it is not "
+                    "taken, and keeps what it has; bdev_raid_add_base_bdev fills it from them",
+                    log::quoted(array->name()), log::quoted(name));
         co_return others;
     }
     Result<void> done;

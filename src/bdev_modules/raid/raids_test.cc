@@ -186,6 +186,32 @@ TEST_F(RaidsTest, AMemberThatComesLateIsFilledAgain) {
     EXPECT_EQ(*disk("A").data, *disk("B").data);
 }
 
+// Each was the raid once, without the other: nobody but an administrator knows which of them counts.
+TEST_F(RaidsTest, MembersThatWereApartStayApart) {
+    add_disks(2, blocks);
+    ASSERT_TRUE(make(RaidLevel::raid1, 2, 0, true));
+    EXPECT_EQ(client().write(0, 64, std::byte{1}), Status::success);
+    const std::vector<Kept> before = put_away();
+    std::vector<Kept> alone;
+    for (const bool is_first : {true, false}) {
+        bring("A", before[0]);
+        bring("B", before[1]);
+        ASSERT_TRUE(remove_base(is_first ? "B" : "A"));
+        EXPECT_EQ(client().write(0, 64, is_first ? std::byte{2} : std::byte{3}), Status::success);
+        if (!is_first) EXPECT_EQ(client().write(0, 1, std::byte{4}), Status::success);
+        alone.push_back(*disk(is_first ? "A" : "B").data);
+        put_away();
+    }
+    bring("A", alone[0]);
+    bring("B", alone[1]);
+    EXPECT_TRUE(client().reads(0, 64, std::byte{2}));
+    EXPECT_EQ(disk("B").claimed_by(), "");
+    EXPECT_EQ(*disk("B").data, alone[1]);
+    EXPECT_TRUE(add_base("B")) << last_error_;
+    ASSERT_TRUE(rebuilt());
+    EXPECT_EQ(*disk("B").data, *disk("A").data);
+}
+
 TEST_F(RaidsTest, ARebuildIsBegunAgainAfterARestart) {
     add_disks(3, blocks);
     ASSERT_TRUE(make(RaidLevel::raid1, 2, 0, true));

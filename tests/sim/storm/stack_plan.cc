@@ -14,6 +14,7 @@ namespace {
 constexpr std::array<std::string_view, layer_count> layer_names = {"passthru", "delay", "error", "split",
                                                                    "crypto",   "raid0", "raid1", "raid5f"};
 constexpr uint32_t parts_of_split = 3;           // the second is exported
+constexpr uint64_t more_mirrors = 4;             // there is more to go wrong in them than in others
 constexpr uint64_t superblock_sectors = 2048 + 64;  // what a raid keeps for itself, and some to round
 
 uint64_t round_up(uint64_t value, uint64_t unit) { return (value + unit - 1) / unit * unit; }
@@ -27,7 +28,8 @@ bool StackPlan::has(Layer layer) const { return std::ranges::find(layers, layer)
 // Everything is drawn whatever comes of it.
 StackPlan StackPlan::choose(Prng& prng) {
     StackPlan plan;
-    const auto first = static_cast<Layer>(prng.below(layer_count));
+    const uint64_t drawn = prng.below(layer_count + more_mirrors);
+    const auto first = drawn < layer_count ? static_cast<Layer>(drawn) : Layer::raid1;
     const bool is_error_below = prng.coin();
     const uint64_t over = prng.below(8);
     const bool is_large = prng.below(3) == 0;
