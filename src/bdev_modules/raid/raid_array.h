@@ -154,7 +154,11 @@ private:
     // To all bases that are there, or but for one; gives those it could not be written to.
     Task<std::vector<size_t>> write_superblock(std::optional<size_t> without = std::nullopt);
     Task<bool> write_superblock_to(size_t slot, Bytes superblock);
-    Task<bool> is_truthful(size_t slot);
+    Task<Result<void>> go_offline(size_t slot, std::string_view why, AsyncMutex::Guard& guard);
+    // Those of the others that could not be told that it is no member any more; nothing when that is all of them, and
+    // they say that it is one.
+    Task<std::optional<std::vector<size_t>>> strike_out(size_t slot, Loss why);
+    Task<bool> is_truthful(size_t slot, Loss why);
     Task<void> clear_superblocks();
 
     Task<Result<void>> take_in(size_t slot, std::unique_ptr<Base> base);

@@ -31,7 +31,7 @@ Task<void> RaidArray::lose(Hold /*self*/, size_t slot, Loss why) {
 }
 
 // The order is what makes it safe: the others say that the base is none any more before a write is done that it has
-// not got.
+// not got. Where that cannot be said it stays, and what it fails fails; when it is gone, the raid goes, too.
 Task<Result<void>> RaidArray::remove_base(size_t at, Loss why) {
     const Hold self(*this);
     std::optional<AsyncMutex::Guard> guard(co_await busy_.lock());
@@ -47,45 +47,32 @@ Task<Result<void>> RaidArray::remove_base(size_t at, Loss why) {
     const bool is_in_sync = device_->mode(at) == BaseMode::in_sync;
     const size_t left = device_->count_of(BaseMode::in_sync) - (is_in_sync ? 1 : 0);
     if (left < operational_min(level_, slots_.size())) {
-        if (why == Loss::failed) {
-            co_await device_->settle(at);
-            co_return fail(Errc::busy, "the raid cannot do without it");
-        }
-        WEFT_ERRLOG("raid {}: offline, it cannot do without base bdev {}", log::quoted(name_),
-                    log::quoted(slot.name.value_or("")));
-        --operational_;
-        state_ = RaidState::offline;
-        guard.reset();  // closing the device takes it
-        static_cast<void>(co_await house_.registry().remove(name_));
-        co_return Result<void>{};
-    }
-    if (is_in_sync && why != Loss::gone && !co_await is_truthful(at)) {
+        if (why != Loss::failed) co_return co_await go_offline(at, "it cannot do without it", *guard);
         co_await device_->settle(at);
-        co_return fail(Errc::busy, "its superblock may say that others failed, which stayed, and cannot be written");
+        co_return fail(Errc::busy, "the raid cannot do without it");
+    }
+    if (is_in_sync && !co_await is_truthful(at, why)) {
+        constexpr auto reason = "its superblock may say that others failed, which stayed, and cannot be written";
+        if (why == Loss::gone) co_return co_await go_offline(at, reason, *guard);
+        co_await device_->settle(at);
+        co_return fail(Errc::busy, reason);
     }
     WEFT_NOTICELOG("raid {}: base bdev {} {}", log::quoted(name_), log::quoted(slot.name.value_or("")),
                    why == Loss::failed ? "failed" : "is removed");
     co_await stop_process();
-    const bool is_target = process_ != nullptr && process_->target == at;
-    std::vector<size_t> failed;
-    RaidMember* const member = superblock_ ? superblock_->member_in(at) : nullptr;
-    if (member != nullptr) {
-        const MemberState before = std::exchange(
-            member->state, why == Loss::failed ? MemberState::failed : MemberState::missing);
-        failed = co_await write_superblock(at);
-        // Those that do not say of it that it is whole need not be told that it is not.
-        if (failed.size() + 1 == discovered() && why != Loss::gone && before == MemberState::configured) {
-            member->state = before;
-            for (const size_t other : failed) slots_[other].may_lie = true;
-            co_await device_->settle(at);
-            if (process_ != nullptr) {
-                start_process(process_->target, process_->rebuild->done_blocks());
-            } else if (!is_in_sync) {
-                start_process(at, 0);
-            }
-            co_return fail(Errc::io_error, "the superblock cannot be written");
+    const std::optional<std::vector<size_t>> failed = co_await strike_out(at, why);
+    if (!failed) {
+        constexpr auto reason = "the superblocks of the others cannot be written";
+        if (why == Loss::gone) co_return co_await go_offline(at, reason, *guard);
+        co_await device_->settle(at);
+        if (process_ != nullptr) {
+            start_process(process_->target, process_->rebuild->done_blocks());
+        } else if (!is_in_sync) {
+            start_process(at, 0);
         }
+        co_return fail(Errc::io_error, reason);
     }
+    const bool is_target = process_ != nullptr && process_->target == at;
     co_await device_->take_out(at);
     release(slot);
     --operational_;
@@ -97,14 +84,38 @@ Task<Result<void>> RaidArray::remove_base(size_t at, Loss why) {
     }
     house_.registry().note_change(name_);
     guard.reset();
-    for (const size_t other : failed) spawn(lose(Hold(*this), other, Loss::failed));
+    for (const size_t other : *failed) spawn(lose(Hold(*this), other, Loss::failed));
     co_return Result<void>{};
 }
 
-// A write of its superblock that failed may be there all the same. Were it taken out, and alone when the raid is made
+Task<Result<void>> RaidArray::go_offline(size_t at, std::string_view why, AsyncMutex::Guard& guard) {
+    WEFT_ERRLOG("raid {}: offline, base bdev {} goes: {}", log::quoted(name_),
+                log::quoted(slots_[at].name.value_or("")), why);
+    --operational_;
+    state_ = RaidState::offline;
+    { const AsyncMutex::Guard ends = std::move(guard); }  // closing the device takes it
+    static_cast<void>(co_await house_.registry().remove(name_));
+    co_return Result<void>{};
+}
+
+Task<std::optional<std::vector<size_t>>> RaidArray::strike_out(size_t at, Loss why) {
+    RaidMember* const member = superblock_ ? superblock_->member_in(at) : nullptr;
+    if (member == nullptr) co_return std::vector<size_t>();
+    const MemberState before =
+        std::exchange(member->state, why == Loss::failed ? MemberState::failed : MemberState::missing);
+    std::vector<size_t> failed = co_await write_superblock(at);
+    // Those that do not say of it that it is whole need not be told that it is not.
+    if (failed.size() + 1 < discovered() || before != MemberState::configured) co_return failed;
+    member->state = before;
+    for (const size_t other : failed) slots_[other].may_lie = true;
+    co_return std::nullopt;
+}
+
+// A write of its superblock that failed may be there all the same. Were it left behind, and alone when the raid is made
 // again, it would be the raid, without what was written meanwhile.
-Task<bool> RaidArray::is_truthful(size_t at) {
+Task<bool> RaidArray::is_truthful(size_t at, Loss why) {
     if (!slots_[at].may_lie) co_return true;
+    if (why == Loss::gone) co_return false;
     ++superblock_->sequence;
     co_return co_await write_superblock_to(at, serialize(*superblock_));
 }

@@ -354,6 +354,36 @@ TEST_F(RaidFailure, AMirrorWhoseSuperblockMayLieStays) {
     EXPECT_GT(on("B").sequence, on("A").sequence);
 }
 
+// A mirror that has gone must be struck out on another, or it would be as good as that one when both come back.
+TEST_F(RaidFailure, TheRaidGoesWithAMirrorThatNobodyCanBeToldOf) {
+    add_disks(2, 3 * mib);
+    ASSERT_TRUE(make(RaidLevel::raid1, 2, 0, true));
+    EXPECT_EQ(client().write(0, 8, std::byte{1}), Status::success);
+    client_.reset();
+    disk("A").refuses_end = 8;
+    std::vector<std::byte> kept = *disk("B").data;
+    remove_disk("B");
+    EXPECT_EQ(array().state(), RaidState::offline);
+    EXPECT_EQ(registry_.find("raid"), nullptr);
+    disk("A").refuses_end = 0;
+    add_disk("B", 3 * mib, 512, std::move(kept));
+    EXPECT_TRUE(world_.wait_for([this] { return registry_.find("raid") != nullptr; })) << "it comes back with it";
+    EXPECT_TRUE(client().reads(0, 8, std::byte{1}));
+}
+
+TEST_F(RaidFailure, TheRaidGoesWithAMirrorWhoseSuperblockMayLie) {
+    add_disks(2, 3 * mib);
+    ASSERT_TRUE(make(RaidLevel::raid1, 2, 0, true));
+    disk("B").fails_writes = true;
+    disk("A").refuses_end = 8;
+    EXPECT_EQ(client().write(0, 1, std::byte{1}), Status::write_error);
+    disk("B").fails_writes = false;
+    EXPECT_EQ(client().write(0, 1, std::byte{2}), Status::success) << "both have it";
+    client_.reset();
+    remove_disk("A");
+    EXPECT_EQ(array().state(), RaidState::offline);
+}
+
 TEST_F(RaidFailure, ASourceOfARebuildMayGo) {
     add_disks(3, 1024);
     raids_->mutable_options() = {.process_window_size_kb = 64, .process_max_bandwidth_mb_sec = 2};

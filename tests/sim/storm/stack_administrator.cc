@@ -64,6 +64,14 @@ Task<void> StackAdministrator::restore(size_t device) {
     storm_.reached("two sides went together");
 }
 
+// Files that did not sync stay so until they are opened anew.
+Task<void> StackAdministrator::repair() {
+    for (size_t device = 0; device < storm_.plan.devices.size(); ++device) {
+        if (!storm_.plan.devices[device].stack.has_redundancy()) continue;
+        if (raid_of(storm_, device) == nullptr || has_failed_sync(storm_, device)) co_await pull_out(device);
+    }
+}
+
 // On one side of a mirror whose other sides are whole: no host sees any of it, and the side may have to go. Else as
 // many commands may fail as there are errors.
 Task<void> StackAdministrator::inject(size_t device) {

@@ -17,6 +17,8 @@ public:
     [[nodiscard]] bool is_finished() const { return !is_running_; }
     // Its target has died, and with it the coroutine that worked on it.
     void forget() { is_running_ = false; }
+    // When all else is over: mirrors that failures have left without a disk that works are made anew.
+    Task<void> repair();
 
 private:
     Task<void> run();

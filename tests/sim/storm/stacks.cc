@@ -210,9 +210,20 @@ std::optional<size_t> place_of(Storm& storm, const bdev::RaidDevice& raid, const
 
 }  // namespace
 
+bool has_failed_sync(Storm& storm, size_t device, std::optional<uint32_t> besides) {
+    const DevicePlan& plan = storm.plan.devices[device];
+    for (uint32_t base = 0; plan.is_file() && base < plan.stack.bases; ++base) {
+        const auto* file = static_cast<bdev::FileDevice*>(storm.rig.bdevs().find(base_name(device, base)));
+        if (besides != base && file != nullptr && file->has_flush_failed()) return true;
+    }
+    return false;
+}
+
+// A side whose file did not sync is a failed one: it can neither stand alone nor say so.
 bool can_lose(Storm& storm, size_t device, uint32_t side) {
     const bdev::RaidDevice* raid = raid_of(storm, device);
     if (raid == nullptr) return false;
+    if (has_failed_sync(storm, device, side)) return false;
     const auto place = place_of(storm, *raid, side_name(storm.plan.devices[device], device, side));
     const bool is_in_sync = place && raid->mode(*place) == bdev::BaseMode::in_sync;
     const size_t left = raid->count_of(bdev::BaseMode::in_sync) - (is_in_sync ? 1 : 0);
@@ -238,7 +249,8 @@ Task<void> restore_sides(Storm& storm, size_t device, bool is_patient) {
             const bdev::Device* found = storm.rig.bdevs().find(name);
             if (found == nullptr || !found->claimed_by().empty()) continue;
             // Once a rebuild has failed for what the file remembers, only a new device helps.
-            if (is_patient && added[side] >= adds_of_one) {
+            if (added[side] >= adds_of_one) {
+                if (!is_patient) co_return;
                 added[side] = 0;
                 (void)co_await storm.rig.bdevs().remove(base_name(device, side));
                 break;

@@ -1,6 +1,8 @@
 // Builds what stack_plan.h describes, and brings back what has gone of it. On the target's app thread.
 #pragma once
 
+#include <optional>
+
 #include "sim/storm/storm.h"
 
 namespace weft::sim {
@@ -14,6 +16,8 @@ Task<void> restore_stack(Storm& storm, size_t device);
 void set_disk_errors(Storm& storm, size_t device, bool are_on);
 // The raid of the device.
 [[nodiscard]] bdev::RaidDevice* raid_of(Storm& storm, size_t device);
+// Whether there is a base, besides that one, whose file did not sync.
+[[nodiscard]] bool has_failed_sync(Storm& storm, size_t device, std::optional<uint32_t> besides = std::nullopt);
 // Whether it can do without that side now.
 [[nodiscard]] bool can_lose(Storm& storm, size_t device, uint32_t side);
 // Sides that have gone, or were given up, come back empty or as they were left, and are filled. With `is_patient` this

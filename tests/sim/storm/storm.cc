@@ -201,6 +201,7 @@ void Play::end() {
         return storm_.is_target_up && storm_.rig.target_is_idle() && storm_.rig.world().connections().empty();
     };
     if (!wait(idle_time_max, is_idle)) return fail_simulation("hosts have left, and there is left " + leftovers());
+    rig.run(stack_administrator_.repair());
     rig.run_on_host(0, hosts_[0]->verify_all());
     if (!wait(idle_time_max, is_idle))
         return fail_simulation("the last host has left, and there is left " + leftovers());
