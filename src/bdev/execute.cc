@@ -18,6 +18,8 @@ struct Waiting {
     static void await_resume() noexcept {}
 };
 
+constexpr env::TimeNs ask_again_after = 20 * env::ns_per_us;
+
 }  // namespace
 
 Task<Status> execute(Channel& channel, Request& request) {
@@ -31,7 +33,7 @@ Task<Status> execute(Channel& channel, Request& request) {
             co_await waiting;
             break;
         }
-        co_await yield();
+        co_await sleep_for(ask_again_after);  // the reactor may rest meanwhile
     }
     co_return request.status;
 }

@@ -65,7 +65,8 @@ protected:
     env::TestFolder folder_;
     TestRuntime world_{2};
     Registry devices_;
-    Raids raids_{devices_, true};
+    accel::Framework accel_;
+    Raids raids_{devices_, accel_, true};
     rpc::Registry methods_;
 };
 

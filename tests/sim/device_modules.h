@@ -11,7 +11,7 @@ namespace weft::test {
 
 struct DeviceModules {
     DeviceModules(bdev::Registry& registry, Runtime& runtime)
-        : awaited(registry), raids(registry, runtime.data_reactors().size() > 1) {
+        : awaited(registry), raids(registry, accel, runtime.data_reactors().size() > 1) {
         registry.set_io_thread(*runtime.data_reactors().front()->threads().front());
     }
     accel::Framework accel;

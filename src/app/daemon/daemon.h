@@ -103,7 +103,7 @@ private:
     bdev::Awaited awaited_bdevs_{bdevs_};
     bdev::GptExaminer gpt_{bdevs_};
     bdev::BdevOptions bdev_options_;
-    bdev::Raids raids_{bdevs_, runtime_.data_reactors().size() > 1};
+    bdev::Raids raids_{bdevs_, accel_, runtime_.data_reactors().size() > 1};
     Modules modules_;
     SockSettings sockets_;
     Scheduling scheduling_;

@@ -129,6 +129,7 @@ private:
     void replace(const Key& key, Json entry);
     void find_what_goes_along();
     void find_what_uses_keys();
+    Result<void> find_raids();
     [[nodiscard]] bool bdev_goes(const std::string& name, size_t depth = 0) const;
     void note(Difference::Kind kind, const Key& key, std::string text) {
         plan_.differences.push_back({kind, key, std::move(text)});
@@ -309,6 +310,33 @@ bool Planner::bdev_goes(const std::string& name, size_t depth) const {
     return false;
 }
 
+// Stripes and chains are made anew with any base. What has redundancy would be made of old and of new ones, and read from
+// both: that is for whoever knows which of them to believe.
+Result<void> Planner::find_raids() {
+    for (bool is_settled = false; !std::exchange(is_settled, true);) {
+        for (const Key& key : running_.keys()) {
+            const Json entry = running_.entry(key);
+            if (gone_.contains(key) || method_of(entry) != "bdev_raid_create") continue;
+            const Json& params = params_of(entry);
+            const Json bases = params.value("base_bdevs", Json::array());
+            const auto going = std::ranges::find_if(
+                bases, [this](const Json& base) { return base.is_string() && bdev_goes(base.get<std::string>()); });
+            if (going == bases.end()) continue;
+            const std::string level = text_of(params, "raid_level");
+            if (level != "raid0" && level != "concat") {
+                return cannot(key, fmt::format("its base bdev {} would go: take that out first "
+                                               "(bdev_raid_remove_base_bdev), and add it when it is there again "
+                                               "(bdev_raid_add_base_bdev)",
+                                               going->get<std::string>()));
+            }
+            gone_.insert(key);
+            if (wanted_.find(key) != nullptr) made_.emplace(key, entry);
+            is_settled = false;
+        }
+    }
+    return {};
+}
+
 // With a subsystem go its parts, with a device the namespaces that show it; those that are wanted come again, as they
 // were but for what the file says.
 void Planner::find_what_goes_along() {
@@ -446,6 +474,7 @@ void Planner::write_calls() {
 Result<Plan> Planner::make() {
     WEFT_TRY(find_differences());
     find_what_uses_keys();
+    WEFT_TRY(find_raids());
     find_what_goes_along();
     write_calls();
     // Numbers of one length compare as numbers do.

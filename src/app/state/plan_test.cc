@@ -52,6 +52,39 @@ protected:
     std::string refusal;
 };
 
+TEST_F(PlanTest, RaidsGoWithTheirBases) {
+    const auto with_raid = [](const char* level, int blocks) {
+        Json all =
+            Json::array({entry("bdev_null_create", R"({"name":"N","num_blocks":2048,"block_size":512})"),
+                         entry("bdev_null_create", R"({"name":"M","num_blocks":2048,"block_size":512})"),
+                         entry("bdev_raid_create", R"({"name":"Low","strip_size_kb":4,"base_bdevs":["N","M"]})"),
+                         entry("bdev_null_create", R"({"name":"O","num_blocks":4096,"block_size":512})"),
+                         entry("bdev_raid_create", R"({"name":"Top","base_bdevs":["Low","O"]})"),
+                         entry("nvmf_create_subsystem", R"({"nqn":"nqn.a"})"),
+                         entry("nvmf_subsystem_add_ns", R"({"nqn":"nqn.a","namespace":{"nsid":1,"bdev_name":"Top"}})")});
+        all[0]["params"]["num_blocks"] = blocks;
+        all[2]["params"]["raid_level"] = "raid0";
+        all[4]["params"]["raid_level"] = level;
+        return all;
+    };
+    plan(with_raid("concat", 2048), with_raid("concat", 1024));
+    EXPECT_EQ(refusal, "");
+    const Lines methods = [this] {
+        Lines names;
+        for (const std::string& call : calls) names.push_back(call.substr(0, call.find("\",\"")));
+        return names;
+    }();
+    EXPECT_EQ(methods, (Lines{R"(nvmf_subsystem_remove_ns {"nqn":"nqn.a)", R"(bdev_raid_delete {"name":"Top"})",
+                              R"(bdev_raid_delete {"name":"Low"})", R"(bdev_null_delete {"name":"N"})",
+                              R"(bdev_null_create {"name":"N)", R"(bdev_raid_create {"name":"Low)",
+                              R"(bdev_raid_create {"name":"Top)", R"(nvmf_subsystem_add_ns {"nqn":"nqn.a)"}));
+    plan(with_raid("raid1", 2048), with_raid("raid1", 1024));
+    EXPECT_NE(refusal.find("bdev_raid_remove_base_bdev"), std::string::npos) << refusal;
+    EXPECT_NE(refusal.find("Low"), std::string::npos) << refusal;
+    plan(with_raid("raid1", 2048), with_raid("raid1", 2048));
+    EXPECT_TRUE(calls.empty() && refusal.empty());
+}
+
 // A crypto bdev on N, with a key of the keyring; a file of its keys is another one.
 TEST_F(PlanTest, WhatHangsOnAKeyIsMadeAnewWithIt) {
     const auto with_key = [](const char* path) {

@@ -40,6 +40,17 @@ ParityChannel::~ParityChannel() {
     }
 }
 
+Result<void> ParityChannel::open() {
+    WEFT_TRY(RaidChannel::open());
+    auto channel = raid().accel().channel();
+    if (!channel) return std::unexpected(std::move(channel).error());
+    accel_ = std::move(*channel);
+    cursors_.reserve(bases());
+    pieces_.reserve(bases());
+    sources_.reserve(bases());
+    return {};
+}
+
 Progress ParityChannel::start(Request& request) {
     if (request.op == Op::flush) return flush_all(request);
     return request.op == Op::read ? start_read(request) : start_write(request);
@@ -76,6 +87,17 @@ Progress ParityChannel::refuse(Request& request, Room room) {
     if (room == Room::none) return Progress::retry;
     request.status = Status::no_memory;
     return Progress::done;
+}
+
+void ParityChannel::sum_up(MutableBytes to) {
+    if (accel_->is_inline(accel::Op::xor_all)) {
+        const iovec target{.iov_base = to.data(), .iov_len = to.size()};
+        accel::Operation operation;
+        operation.job = accel::xor_all({&target, 1}, sources_);
+        if (accel_->submit(operation) == accel::Progress::done && operation.status == accel::Status::success) return;
+    }
+    if (sources_.front() != to.data()) std::memcpy(to.data(), sources_.front(), to.size());
+    for (const std::byte* source : std::span(sources_).subspan(1)) xor_into(to, Bytes(source, to.size()));
 }
 
 ParityChannel::Strip* ParityChannel::take_strip() {
@@ -186,10 +208,12 @@ void ParityChannel::source_gone(Strip& first) {
         if (status == Status::success) status = Status::read_error;
     } else {
         const MutableBytes made(first.memory, group.bytes);
+        sources_.assign(1, first.memory);
         for (const Strip* other = first.next; other != nullptr; other = other->next) {
             if (mutant::on(mutant::strip_of_too_few)) break;
-            xor_into(made, Bytes(other->memory, group.bytes));
+            sources_.push_back(other->memory);
         }
+        sum_up(made);
         DataCursor cursor(group.parent->data);
         cursor.skip(group.data_offset);
         for (Bytes rest = made; !rest.empty();) {
@@ -249,6 +273,31 @@ Progress ParityChannel::start_write(Request& request) {
     return end(request);
 }
 
+// As far as the data of all chunks lie together at a time.
+void ParityChannel::make_parity(MutableBytes parity, DataCursor data) {
+    cursors_.clear();
+    pieces_.clear();
+    for (size_t chunk = 0; chunk + 1 < bases(); ++chunk) {
+        cursors_.push_back(data);
+        pieces_.emplace_back();
+        data.skip(parity.size());
+    }
+    while (!parity.empty()) {
+        size_t bytes = parity.size();
+        for (size_t chunk = 0; chunk < pieces_.size(); ++chunk) {
+            if (pieces_[chunk].empty()) pieces_[chunk] = cursors_[chunk].next(parity.size());
+            bytes = std::min(bytes, pieces_[chunk].size());
+        }
+        sources_.clear();
+        for (Bytes& piece : pieces_) {
+            sources_.push_back(piece.data());
+            piece = piece.subspan(bytes);
+        }
+        sum_up(parity.first(bytes));
+        parity = parity.subspan(bytes);
+    }
+}
+
 void ParityChannel::write_stripe(Request& request, uint64_t stripe, DataCursor& cursor) {
     RaidIo& io = io_of(request);
     const uint64_t strip = layout().strip_blocks();
@@ -258,19 +307,7 @@ void ParityChannel::write_stripe(Request& request, uint64_t stripe, DataCursor& 
         Strip* const memory = take_strip();
         memory->next = static_cast<Strip*>(io.strips);
         io.strips = memory;
-        DataCursor data = cursor;
-        for (size_t chunk = 0; chunk + 1 < bases(); ++chunk) {
-            MutableBytes rest(memory->memory, strip_bytes());
-            while (!rest.empty()) {
-                const MutableBytes piece = data.next(rest.size());
-                if (chunk == 0) {
-                    std::memcpy(rest.data(), piece.data(), piece.size());
-                } else {
-                    xor_into(rest.first(piece.size()), piece);
-                }
-                rest = rest.subspan(piece.size());
-            }
-        }
+        make_parity(MutableBytes(memory->memory, strip_bytes()), cursor);
         Child& child = take_write(request, parity);
         child.lba = on_base(parity, stripe * strip);
         child.blocks = strip;

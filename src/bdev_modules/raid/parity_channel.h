@@ -4,6 +4,10 @@
 // parity. What a base that is absent has is made from the others.
 #pragma once
 
+#include <vector>
+
+#include "accel/framework.h"
+#include "bdev/data_cursor.h"
 #include "bdev_modules/raid/raid_channel.h"
 
 namespace weft::bdev {
@@ -12,6 +16,7 @@ class ParityChannel final : public RaidChannel {
 public:
     explicit ParityChannel(RaidDevice& device);
     ~ParityChannel() override;
+    Result<void> open() override;
     // Half of a write is no stripe: it runs to its end.
     bool abort_started(Request&) override { return false; }
 
@@ -39,12 +44,17 @@ private:
 
     Progress start_read(Request& request);
     Progress start_write(Request& request);
+    void make_parity(MutableBytes parity, DataCursor data);
     void write_stripe(Request& request, uint64_t stripe, DataCursor& cursor);
     void start_group(Request& parent, size_t missing, uint64_t base_lba, uint64_t blocks, uint64_t data_offset);
     void source_ended(Child& child);
     void source_gone(Strip& first);
     // The read of a base failed: whether the others are asked instead.
     bool reconstruct(const Child& child);
+
+    // `to` becomes the exclusive or of as long pieces from sources_: by the module that has the op, where it does jobs
+    // on the spot.
+    void sum_up(MutableBytes to);
 
     // Whether so many children and strips can be taken now.
     Room room_for(size_t children, size_t strips);
@@ -53,6 +63,11 @@ private:
     void give_back(Strip* chain);
     [[nodiscard]] size_t strip_bytes() const { return size_t{layout().strip_blocks()} * raid().block_bytes(); }
 
+    ChannelRef<accel::Channel> accel_;
+    // Of the stripe that is being written, one for each of its chunks: where its data go on, and lie together.
+    std::vector<DataCursor> cursors_;
+    std::vector<Bytes> pieces_;
+    std::vector<const std::byte*> sources_;
     size_t strips_max_;
     size_t strips_made_ = 0;
     size_t strips_free_ = 0;

@@ -358,7 +358,8 @@ Task<Result<void>> RaidArray::assemble() {
                                                                    .uuid = uuid_,
                                                                    .layout = std::move(*layout),
                                                                    .data_offsets = std::move(offsets),
-                                                                   .is_concurrent = house_.is_concurrent()},
+                                                                   .is_concurrent = house_.is_concurrent(),
+                                                                   .accel = &house_.accel()},
                                                house_.registry(), std::move(bases), *this);
     RaidDevice* const made = device.get();
     // Before add(): whoever is told of it asks what it is.

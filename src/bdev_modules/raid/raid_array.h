@@ -35,6 +35,7 @@ public:
     [[nodiscard]] virtual Registry& registry() const = 0;
     [[nodiscard]] virtual const RaidOptions& options() const = 0;
     [[nodiscard]] virtual bool is_concurrent() const = 0;
+    [[nodiscard]] virtual accel::Framework& accel() const = 0;
     // It is on no list any more, and ends when bury() is called: when nobody holds it.
     virtual void forget(RaidArray& array) = 0;
     virtual void bury(RaidArray& array) = 0;

@@ -18,7 +18,7 @@ public:
     ~RaidChannel() override;
 
     // Opens the bases that are there. Errors: theirs.
-    Result<void> open();
+    virtual Result<void> open();
 
     // What the device tells, on the channel's thread.
     void stop_reading(size_t base);

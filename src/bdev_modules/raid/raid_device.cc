@@ -39,6 +39,7 @@ RaidDevice::RaidDevice(Options options, Registry& registry, std::vector<std::uni
     : StackedDevice(std::move(options.name), options.uuid, geometry_for(options.layout, bases), registry,
                     std::move(bases)),
       layout_(std::move(options.layout)),
+      accel_(*options.accel),
       owner_(owner),
       home_(Thread::current()),
       slots_(layout_.bases()),

@@ -9,6 +9,7 @@
 #include <memory>
 #include <vector>
 
+#include "accel/framework.h"
 #include "bdev/range_locks.h"
 #include "bdev/spin_lock.h"
 #include "bdev/stack/stacked_device.h"
@@ -47,6 +48,7 @@ public:
         RaidLayout layout;
         std::vector<uint64_t> data_offsets;  // blocks, one a base
         bool is_concurrent = false;          // there will be channels on more than one reactor
+        accel::Framework* accel = nullptr;   // lives longer
     };
 
     // `bases` has one for each of the layout's; those that are nullptr are absent. The owner lives until on_close() has
@@ -70,6 +72,7 @@ public:
     // Who writes to more than one base, and who reads what must fit together, keeps others off. In blocks of a base's
     // data.
     [[nodiscard]] RangeLocks& locks() { return locks_; }
+    [[nodiscard]] accel::Framework& accel() const { return accel_; }
     void report_failure(size_t index);
 
     // The rest is for the owner, on the app thread.
@@ -111,6 +114,7 @@ private:
     void update_supported();
 
     const RaidLayout layout_;
+    accel::Framework& accel_;
     Owner& owner_;
     Thread& home_;
     std::vector<Slot> slots_;

@@ -193,5 +193,17 @@ TEST_F(RaidIo, MirrorsStayAlikeUnderOverlappingWrites) {
     }
 }
 
+TEST_F(RaidIo, ParityIsMadeByTheModuleThatHasTheOp) {
+    add_disks(3);
+    ASSERT_TRUE(make(RaidLevel::raid5f, 3, 4));
+    EXPECT_EQ(client().write(0, 32, std::byte{1}), Status::success);
+    ASSERT_TRUE(remove_base("A"));
+    EXPECT_TRUE(client().reads(0, 32, std::byte{1}));
+    const accel::Statistics figures = world_.run(accel_.collect_statistics());
+    const auto& sums = figures.of[static_cast<size_t>(accel::Op::xor_all)];
+    EXPECT_GE(sums.executed, 3U) << "two parities and a strip that was lost";
+    EXPECT_EQ(sums.failed, 0U);
+}
+
 }  // namespace
 }  // namespace weft::bdev

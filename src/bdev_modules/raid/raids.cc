@@ -31,7 +31,8 @@ bool are_apart(const RaidSuperblock& found, const RaidSuperblock& current, const
 
 }  // namespace
 
-Raids::Raids(Registry& registry, bool is_concurrent) : registry_(registry), is_concurrent_(is_concurrent) {
+Raids::Raids(Registry& registry, accel::Framework& accel, bool is_concurrent)
+    : registry_(registry), accel_(accel), is_concurrent_(is_concurrent) {
     registry_.add_examiner(*this);
 }
 

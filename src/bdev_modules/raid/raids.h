@@ -16,8 +16,8 @@ namespace weft::bdev {
 
 class Raids final : public Examiner, private RaidHouse {
 public:
-    // `is_concurrent`: there is more than one data reactor.
-    Raids(Registry& registry, bool is_concurrent);
+    // `accel` makes parity, and lives longer. `is_concurrent`: there is more than one data reactor.
+    Raids(Registry& registry, accel::Framework& accel, bool is_concurrent);
     Raids(const Raids&) = delete;
     Raids& operator=(const Raids&) = delete;
     ~Raids() override;
@@ -49,6 +49,7 @@ private:
     Registry& registry() const override { return registry_; }
     const RaidOptions& options() const override { return options_; }
     bool is_concurrent() const override { return is_concurrent_; }
+    accel::Framework& accel() const override { return accel_; }
     void forget(RaidArray& array) override;
     void bury(RaidArray& array) override;
     void look_for_members(RaidArray& array) override;
@@ -62,6 +63,7 @@ private:
     [[nodiscard]] std::vector<std::string> devices_named(const std::vector<Uuid>& uuids) const;
 
     Registry& registry_;
+    accel::Framework& accel_;
     const bool is_concurrent_;
     RaidOptions options_;
     std::vector<std::unique_ptr<RaidArray>> arrays_;

@@ -138,7 +138,7 @@ protected:
     static constexpr uint64_t mib = 2048;  // blocks
     void SetUp() override {
         registry_.set_io_thread(world_.data_thread());
-        world_.as(world_.app(), [this] { raids_ = std::make_unique<Raids>(registry_, true); });
+        world_.as(world_.app(), [this] { raids_ = std::make_unique<Raids>(registry_, accel_, true); });
     }
     void TearDown() override {
         client_.reset();
@@ -214,6 +214,7 @@ protected:
     }
 
     TestRuntime world_{2};
+    accel::Framework accel_;
     Registry registry_;
     std::unique_ptr<Raids> raids_;
     std::optional<TestClient> client_;
