@@ -310,8 +310,8 @@ bool Planner::bdev_goes(const std::string& name, size_t depth) const {
     return false;
 }
 
-// Stripes and chains are made anew with any base. What has redundancy would be made of old and of new ones, and read from
-// both: that is for whoever knows which of them to believe.
+// Stripes and chains are made anew with any base. What has redundancy would be made of old and of new ones, and read
+// from both: that is for whoever knows which of them to believe.
 Result<void> Planner::find_raids() {
     for (bool is_settled = false; !std::exchange(is_settled, true);) {
         for (const Key& key : running_.keys()) {

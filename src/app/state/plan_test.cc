@@ -54,14 +54,14 @@ protected:
 
 TEST_F(PlanTest, RaidsGoWithTheirBases) {
     const auto with_raid = [](const char* level, int blocks) {
-        Json all =
-            Json::array({entry("bdev_null_create", R"({"name":"N","num_blocks":2048,"block_size":512})"),
-                         entry("bdev_null_create", R"({"name":"M","num_blocks":2048,"block_size":512})"),
-                         entry("bdev_raid_create", R"({"name":"Low","strip_size_kb":4,"base_bdevs":["N","M"]})"),
-                         entry("bdev_null_create", R"({"name":"O","num_blocks":4096,"block_size":512})"),
-                         entry("bdev_raid_create", R"({"name":"Top","base_bdevs":["Low","O"]})"),
-                         entry("nvmf_create_subsystem", R"({"nqn":"nqn.a"})"),
-                         entry("nvmf_subsystem_add_ns", R"({"nqn":"nqn.a","namespace":{"nsid":1,"bdev_name":"Top"}})")});
+        Json all = Json::array(
+            {entry("bdev_null_create", R"({"name":"N","num_blocks":2048,"block_size":512})"),
+             entry("bdev_null_create", R"({"name":"M","num_blocks":2048,"block_size":512})"),
+             entry("bdev_raid_create", R"({"name":"Low","strip_size_kb":4,"base_bdevs":["N","M"]})"),
+             entry("bdev_null_create", R"({"name":"O","num_blocks":4096,"block_size":512})"),
+             entry("bdev_raid_create", R"({"name":"Top","base_bdevs":["Low","O"]})"),
+             entry("nvmf_create_subsystem", R"({"nqn":"nqn.a"})"),
+             entry("nvmf_subsystem_add_ns", R"({"nqn":"nqn.a","namespace":{"nsid":1,"bdev_name":"Top"}})")});
         all[0]["params"]["num_blocks"] = blocks;
         all[2]["params"]["raid_level"] = "raid0";
         all[4]["params"]["raid_level"] = level;

@@ -93,7 +93,9 @@ Task<Result<void>> RaidArray::go_offline(size_t at, std::string_view why, AsyncM
                 log::quoted(slots_[at].name.value_or("")), why);
     --operational_;
     state_ = RaidState::offline;
-    { const AsyncMutex::Guard ends = std::move(guard); }  // closing the device takes it
+    {
+        const AsyncMutex::Guard ends = std::move(guard);
+    }  // closing the device takes it
     static_cast<void>(co_await house_.registry().remove(name_));
     co_return Result<void>{};
 }

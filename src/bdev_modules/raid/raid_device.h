@@ -77,8 +77,8 @@ public:
 
     // The rest is for the owner, on the app thread.
     [[nodiscard]] size_t count_of(BaseMode mode) const;
-    // Ends when all channels have let go of it; the device forgets the base. None leaves it out of its writes before the
-    // last has stopped to read from it.
+    // Ends when all channels have let go of it; the device forgets the base. None leaves it out of its writes before
+    // the last has stopped to read from it.
     Task<void> take_out(size_t index);
     // All channels write to it when this ends. Errors: those of opening it; then nobody uses it.
     Task<Result<void>> take_in(size_t index, std::unique_ptr<Base> base, uint64_t data_offset);

@@ -327,8 +327,8 @@ TEST_F(RaidFailure, TheSuperblockOfTheTargetCannotBeWrittenWhenItIsFilled) {
     EXPECT_EQ((*written_last)->member_in(1)->state, MemberState::configured);
 }
 
-// What failed may be written all the same: a base of which that is so is not left behind, since it might come back alone
-// and be the raid, without what was written meanwhile.
+// What failed may be written all the same: a base of which that is so is not left behind, since it might come back
+// alone and be the raid, without what was written meanwhile.
 TEST_F(RaidFailure, AMirrorWhoseSuperblockMayLieStays) {
     add_disks(2, 3 * mib);
     ASSERT_TRUE(make(RaidLevel::raid1, 2, 0, true));

@@ -306,9 +306,10 @@ Task<std::vector<std::string>> Raids::take(RaidSuperblock superblock, std::strin
         co_return others;
     }
     if (are_apart(superblock, *array->superblock(), own)) {
-        WEFT_ERRLOG("raid {}: bdev {} and those that are its members now were each in use without the other: it is not "
-                    "taken, and keeps what it has; bdev_raid_add_base_bdev fills it from them",
-                    log::quoted(array->name()), log::quoted(name));
+        WEFT_ERRLOG(
+            "raid {}: bdev {} and those that are its members now were each in use without the other: it is not "
+            "taken, and keeps what it has; bdev_raid_add_base_bdev fills it from them",
+            log::quoted(array->name()), log::quoted(name));
         co_return others;
     }
     Result<void> done;
