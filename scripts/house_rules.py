@@ -16,7 +16,7 @@ EXCEPTIONS = [
     ("src/base/log.cc", "using namespace", "std::chrono, inside one function"),
     ("src/bdev/registry", "std::function", "a device's removed and resized events; control path"),
     ("src/nvme_host/controller", "std::function", "a controller's events and its loss; control path"),
-    ("src/app/cli/load_watch.cc", "<unistd.h>", "isatty(): progress is for terminals only"),
+    ("src/app/cli/load/load_watch.cc", "<unistd.h>", "isatty(): progress is for terminals only"),
 ]
 
 LENGTH_WARN, LENGTH_MAX = 600, 800

@@ -1,11 +1,11 @@
 // The client's table of rpc.py's forms against the methods that there are: no name in it may be of its own making.
-#include "app/cli/rpc_grammar.h"
+#include "app/cli/rpc/rpc_grammar.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
-#include "app/cli/trace_export.h"
+#include "app/cli/watch/trace_export.h"
 #include "app/daemon/daemon.h"
 #include "bdev/test_runtime.h"
 

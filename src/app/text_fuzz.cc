@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "app/cli/identify_fields.h"
-#include "app/cli/rpc_address.h"
-#include "app/cli/rpc_arguments.h"
-#include "app/cli/rpc_grammar.h"
-#include "app/cli/rpc_words.h"
+#include "app/cli/rpc/rpc_address.h"
+#include "app/cli/rpc/rpc_arguments.h"
+#include "app/cli/rpc/rpc_grammar.h"
+#include "app/cli/rpc/rpc_words.h"
 #include "app/daemon/options.h"
 #include "app/observe/exposition.h"
 #include "app/start/options.h"

@@ -49,7 +49,7 @@ struct MethodSpec {
     // What it does is part of save_config, and so of the state directory.
     bool changes_config = false;
     // How rpc.py writes the parameters on a command line, where that is not --NAME VALUE: words as in
-    // app/cli/rpc_grammar.cc ("pool lun block_size -u=uuid"). For modules, whose methods no client knows.
+    // app/cli/rpc/rpc_grammar.cc ("pool lun block_size -u=uuid"). For modules, whose methods no client knows.
     std::string words;
 };
 

@@ -6,8 +6,8 @@
 #include <cstdio>
 
 #include "app/cli/io_session.h"
+#include "app/cli/load/stamp.h"
 #include "app/cli/session.h"
-#include "app/cli/stamp.h"
 #include "app/cli/subcommand.h"
 #include "base/log.h"
 
