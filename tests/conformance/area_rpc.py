@@ -240,7 +240,7 @@ def clients(_world, full):
         if how == "fin":
             client.socket.shutdown(socket.SHUT_WR)
             reply = client.reply()
-            require(reply is None or check_shape(reply, None) == PARSE or size == len(text), f"{reply!r:.100}")
+            require(reply is None or size == len(text) or check_shape(reply, None) == PARSE, f"{reply!r:.100}")
         client.close()
         names = [bdev["name"] for bdev in world.rpc.call("bdev_get_bdevs")]
         require(size == len(text) or "Half" not in names, "half a call was executed")
