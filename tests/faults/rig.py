@@ -72,6 +72,7 @@ class Refused(Exception):
 
 @contextlib.contextmanager
 def folder():
+    os.sync()  # what others have left to be written is not to stop the disk amid what is measured here
     path = Path(tempfile.mkdtemp(prefix="weft-faults."))
     try:
         yield path
