@@ -16,7 +16,6 @@ BUILD = Path(__file__).resolve().parents[2] / "build"
 HASHED_SEEDS = 50
 
 
-
 def run(preset, *arguments):
     return subprocess.run([BUILD / preset / "bin" / "weft-sim", *map(str, arguments)], stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, check=False)

@@ -313,23 +313,28 @@ bool Planner::bdev_goes(const std::string& name, size_t depth) const {
 // Stripes and chains are made anew with any base. What has redundancy would be made of old and of new ones, and read
 // from both: that is for whoever knows which of them to believe.
 Result<void> Planner::find_raids() {
+    const auto bases_of = [](const Json& entry) { return params_of(entry).value("base_bdevs", Json::array()); };
     for (bool is_settled = false; !std::exchange(is_settled, true);) {
         for (const Key& key : running_.keys()) {
             const Json entry = running_.entry(key);
-            if (gone_.contains(key) || method_of(entry) != "bdev_raid_create") continue;
-            const Json& params = params_of(entry);
-            const Json bases = params.value("base_bdevs", Json::array());
+            if (method_of(entry) != "bdev_raid_create") continue;
+            const std::string level = text_of(params_of(entry), "raid_level");
+            const bool has_redundancy = level != "raid0" && level != "concat";
+            const Json bases = bases_of(entry);
+            const auto made = made_.find(key);
+            const bool has_others = made != made_.end() && bases_of(made->second) != bases;
             const auto going = std::ranges::find_if(
                 bases, [this](const Json& base) { return base.is_string() && bdev_goes(base.get<std::string>()); });
-            if (going == bases.end()) continue;
-            const std::string level = text_of(params, "raid_level");
-            if (level != "raid0" && level != "concat") {
-                return cannot(key, fmt::format("its base bdev {} would go: take that out first "
-                                               "(bdev_raid_remove_base_bdev), and add it when it is there again "
-                                               "(bdev_raid_add_base_bdev)",
-                                               going->get<std::string>()));
+            const bool is_removed = gone_.contains(key) && made == made_.end();
+            if (is_removed || (going == bases.end() && !has_others)) continue;
+            if (has_redundancy) {
+                return cannot(key, fmt::format("{}: take base bdevs that go out of it first "
+                                               "(bdev_raid_remove_base_bdev), and add those that come "
+                                               "(bdev_raid_add_base_bdev), which fills them",
+                                               going == bases.end() ? "other base bdevs are wanted"
+                                                                    : going->get<std::string>() + " would go"));
             }
-            gone_.insert(key);
+            if (!gone_.insert(key).second) continue;
             if (wanted_.find(key) != nullptr) made_.emplace(key, entry);
             is_settled = false;
         }

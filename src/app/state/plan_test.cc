@@ -81,6 +81,10 @@ TEST_F(PlanTest, RaidsGoWithTheirBases) {
     plan(with_raid("raid1", 2048), with_raid("raid1", 1024));
     EXPECT_NE(refusal.find("bdev_raid_remove_base_bdev"), std::string::npos) << refusal;
     EXPECT_NE(refusal.find("Low"), std::string::npos) << refusal;
+    Json with_another = with_raid("raid1", 2048);
+    with_another[4]["params"]["base_bdevs"][1] = "M";
+    plan(with_raid("raid1", 2048), with_another);
+    EXPECT_NE(refusal.find("other base bdevs"), std::string::npos) << refusal;
     plan(with_raid("raid1", 2048), with_raid("raid1", 2048));
     EXPECT_TRUE(calls.empty() && refusal.empty());
 }

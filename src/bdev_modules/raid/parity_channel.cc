@@ -89,15 +89,20 @@ Progress ParityChannel::refuse(Request& request, Room room) {
     return Progress::done;
 }
 
-void ParityChannel::sum_up(MutableBytes to) {
+bool ParityChannel::sum_up(MutableBytes to) {
+    const bool is_source = sources_.front() == to.data();
     if (accel_->is_inline(accel::Op::xor_all)) {
         const iovec target{.iov_base = to.data(), .iov_len = to.size()};
         accel::Operation operation;
         operation.job = accel::xor_all({&target, 1}, sources_);
-        if (accel_->submit(operation) == accel::Progress::done && operation.status == accel::Status::success) return;
+        if (accel_->submit(operation) == accel::Progress::done) {
+            if (operation.status == accel::Status::success) return true;
+            if (is_source) return false;  // which may be half a sum now
+        }
     }
-    if (sources_.front() != to.data()) std::memcpy(to.data(), sources_.front(), to.size());
+    if (!is_source) std::memcpy(to.data(), sources_.front(), to.size());
     for (const std::byte* source : std::span(sources_).subspan(1)) xor_into(to, Bytes(source, to.size()));
+    return true;
 }
 
 ParityChannel::Strip* ParityChannel::take_strip() {
@@ -203,17 +208,19 @@ void ParityChannel::source_ended(Child& child) {
 void ParityChannel::source_gone(Strip& first) {
     Group& group = first.group;
     if (--group.pending > 0) return;
-    if (group.has_failed) {
-        Status& status = status_of(*group.parent);
-        if (status == Status::success) status = Status::read_error;
-    } else {
-        const MutableBytes made(first.memory, group.bytes);
+    const MutableBytes made(first.memory, group.bytes);
+    if (!group.has_failed) {
         sources_.assign(1, first.memory);
         for (const Strip* other = first.next; other != nullptr; other = other->next) {
             if (mutant::on(mutant::strip_of_too_few)) break;
             sources_.push_back(other->memory);
         }
-        sum_up(made);
+        group.has_failed = !sum_up(made);
+    }
+    if (group.has_failed) {
+        Status& status = status_of(*group.parent);
+        if (status == Status::success) status = Status::read_error;
+    } else {
         DataCursor cursor(group.parent->data);
         cursor.skip(group.data_offset);
         for (Bytes rest = made; !rest.empty();) {
@@ -293,7 +300,8 @@ void ParityChannel::make_parity(MutableBytes parity, DataCursor data) {
             sources_.push_back(piece.data());
             piece = piece.subspan(bytes);
         }
-        sum_up(parity.first(bytes));
+        const bool is_made = sum_up(parity.first(bytes));
+        WEFT_ASSERT(is_made);  // it is none of its sources
         parity = parity.subspan(bytes);
     }
 }

@@ -52,9 +52,9 @@ private:
     // The read of a base failed: whether the others are asked instead.
     bool reconstruct(const Child& child);
 
-    // `to` becomes the exclusive or of as long pieces from sources_: by the module that has the op, where it does jobs
-    // on the spot.
-    void sum_up(MutableBytes to);
+    // `to`, which may be the first of them, becomes the exclusive or of as long pieces from sources_: by the module
+    // that has the op, where it does jobs on the spot. False when that failed, and what `to` had is lost.
+    bool sum_up(MutableBytes to);
 
     // Whether so many children and strips can be taken now.
     Room room_for(size_t children, size_t strips);
