@@ -44,7 +44,7 @@ public:
     explicit Waker(Channel& channel) : Poller(Thread::current(), "accel", 0), channel_(channel) { pause(); }
     uint32_t poll() override { return channel_.run_waiting(); }
     // What frees a module is unknown here, so that it is asked again and again.
-    bool prepare_sleep() override { return false; }
+    Sleep prepare_sleep() override { return Sleep::briefly; }
 
 private:
     Channel& channel_;

@@ -4,6 +4,8 @@
 
 #include <coroutine>
 
+#include "reactor/reactor.h"
+
 namespace weft::bdev {
 
 namespace {
@@ -18,8 +20,6 @@ struct Waiting {
     static void await_resume() noexcept {}
 };
 
-constexpr env::TimeNs ask_again_after = 20 * env::ns_per_us;
-
 }  // namespace
 
 Task<Status> execute(Channel& channel, Request& request) {
@@ -33,7 +33,7 @@ Task<Status> execute(Channel& channel, Request& request) {
             co_await waiting;
             break;
         }
-        co_await sleep_for(ask_again_after);  // the reactor may rest meanwhile
+        co_await sleep_for(Reactor::ask_again_after);
     }
     co_return request.status;
 }

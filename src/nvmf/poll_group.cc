@@ -12,10 +12,11 @@ class PollGroup::GroupPoller final : public Poller {
 public:
     explicit GroupPoller(PollGroup& group) : Poller(group.thread(), group.name(), 0), group_(group) {}
     uint32_t poll() override { return group_.poll(); }
-    bool prepare_sleep() override {
-        if (!group_.retrying_.empty()) return false;
-        return std::none_of(group_.transports_.begin(), group_.transports_.end(),
-                            [](const auto& transport) { return transport->has_work(); });
+    Sleep prepare_sleep() override {
+        for (const auto& transport : group_.transports_) {
+            if (transport->has_work()) return Sleep::no;
+        }
+        return group_.retrying_.empty() ? Sleep::until_woken : Sleep::briefly;
     }
 
 private:

@@ -11,6 +11,13 @@ namespace weft {
 
 class Thread;
 
+// What a poller of period 0 says to a reactor that found nothing to do.
+enum class Sleep : uint8_t {
+    no,           // there is work already
+    briefly,      // it waits for what nobody tells it of, and looks again after Reactor::ask_again_after
+    until_woken,
+};
+
 // Registered while it lives, on the thread it was made on; made, used and destroyed there, also from inside poll().
 class Poller {
 public:
@@ -24,8 +31,8 @@ public:
     virtual uint32_t poll() = 0;
 
     // The reactor is about to sleep in the kernel. A poller of period 0 arms here whatever will wake the reactor
-    // when there is work again (false: there is work already, do not sleep), and disarms it in woke_up().
-    virtual bool prepare_sleep() { return true; }
+    // when there is work again, and disarms it in woke_up().
+    virtual Sleep prepare_sleep() { return Sleep::until_woken; }
     virtual void woke_up() {}
 
     void pause();

@@ -186,28 +186,33 @@ void Reactor::run() {
 std::optional<Reactor::Rest> Reactor::begin_rest() {
     if (last_work_ > 0 || ready_count_ > 0 || now_ - last_io_ < options_.spin || !turn_ends_.empty())
         return std::nullopt;
-    if (!prepare_sleep()) return std::nullopt;
+    const Sleep sleep = prepare_sleep();
+    if (sleep == Sleep::no) return std::nullopt;
     const bool has_file_news = files_ != nullptr && !files_->arm();
     sleeping_.store(true, std::memory_order_seq_cst);
     if (has_file_news || has_messages() || stopping_.load(std::memory_order_seq_cst)) {
         end_rest();
         return std::nullopt;
     }
-    return Rest{.descriptor = waiter_->descriptor(), .deadline = next_deadline()};
+    env::TimeNs deadline = next_deadline();
+    if (sleep == Sleep::briefly) deadline = std::min(deadline, environment_.clock().now() + ask_again_after);
+    return Rest{.descriptor = waiter_->descriptor(), .deadline = deadline};
 }
 
 // Asks the pollers, each on its thread; those that agreed are told when one does not.
-bool Reactor::prepare_sleep() {
+Sleep Reactor::prepare_sleep() {
+    Sleep all = Sleep::until_woken;
     for (size_t at = 0; at < threads_.size(); ++at) {
         const CurrentThread scope(threads_[at].get());
-        if (threads_[at]->prepare_sleep()) continue;
+        all = std::min(all, threads_[at]->prepare_sleep());
+        if (all != Sleep::no) continue;
         for (size_t asked = 0; asked < at; ++asked) {
             const CurrentThread asked_scope(threads_[asked].get());
             threads_[asked]->woke_up();
         }
-        return false;
+        break;
     }
-    return true;
+    return all;
 }
 
 void Reactor::end_rest() {

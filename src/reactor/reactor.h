@@ -88,6 +88,10 @@ public:
     // stop() was called.
     [[nodiscard]] bool is_stopping() const { return stopping_.load(std::memory_order_relaxed); }
 
+    // How long it sleeps when a poller waits for what nobody tells it of (Sleep::briefly). Not less: what is waited for
+    // may need this very CPU, as the kernel's work on a file does.
+    static constexpr env::TimeNs ask_again_after = 20 * env::ns_per_us;
+
     // When the earliest timer is due; time_never when there is none.
     [[nodiscard]] env::TimeNs next_deadline() const;
     // A message waits to be run.
@@ -128,7 +132,7 @@ private:
     void wake_if_sleeping();
     uint32_t dispatch_ready();
     void account(env::TimeNs duration, uint32_t work);
-    bool prepare_sleep();
+    Sleep prepare_sleep();
     void forget(EventSource& source);
     void tell_turn_ends(env::TimeNs began);
 

@@ -414,6 +414,40 @@ TEST_F(ReactorTest, DoesNotRestWhileThereIsWork) {
     reactor_->end_rest();
 }
 
+TEST_F(ReactorTest, APollerSaysHowLongItMayRest) {
+    class Waiting final : public Poller {
+    public:
+        Waiting(Thread& on, Sleep its_sleep) : Poller(on, "waiting", 0), sleep(its_sleep) {}
+        uint32_t poll() override { return 0; }
+        Sleep prepare_sleep() override {
+            is_prepared = sleep != Sleep::no;
+            return sleep;
+        }
+        void woke_up() override { is_prepared = false; }
+        Sleep sleep;
+        bool is_prepared = false;
+    };
+    const CurrentThread scope(thread_);
+    turn_until_idle();
+    Waiting first(*thread_, Sleep::until_woken);
+    Waiting second(*thread_, Sleep::until_woken);
+    const auto deadline = [&](Sleep sleep) -> std::optional<env::TimeNs> {
+        second.sleep = sleep;
+        const auto rest = reactor_->begin_rest();
+        EXPECT_EQ(rest.has_value(), first.is_prepared);
+        if (!rest) return std::nullopt;
+        reactor_->end_rest();
+        EXPECT_FALSE(first.is_prepared || second.is_prepared);
+        return rest->deadline;
+    };
+    EXPECT_EQ(deadline(Sleep::until_woken), env::time_never);
+    EXPECT_EQ(deadline(Sleep::briefly), world_.now() + Reactor::ask_again_after);
+    EXPECT_EQ(deadline(Sleep::no), std::nullopt);
+    Timer timer(*thread_, [](void*) {}, nullptr);
+    timer.start_at(world_.now() + 1);
+    EXPECT_EQ(deadline(Sleep::briefly), world_.now() + 1) << "a timer is sooner";
+}
+
 TEST(ReactorThreads, AnIdleReactorSleeps) {
     auto environment = env::make_linux_environment();
     ASSERT_TRUE(environment);

@@ -1,5 +1,7 @@
 #include "reactor/thread.h"
 
+#include <algorithm>
+
 #include "base/assert.h"
 #include "base/mutants.h"
 #include "reactor/reactor.h"
@@ -67,15 +69,17 @@ uint32_t Thread::run_pollers() {
     return work;
 }
 
-bool Thread::prepare_sleep() {
+Sleep Thread::prepare_sleep() {
+    Sleep all = Sleep::until_woken;
     for (Poller* poller = active_pollers_.front(); poller != nullptr; poller = PollerList::next(*poller)) {
-        if (poller->prepare_sleep()) continue;
+        all = std::min(all, poller->prepare_sleep());
+        if (all != Sleep::no) continue;
         for (Poller* asked = active_pollers_.front(); asked != poller; asked = PollerList::next(*asked)) {
             asked->woke_up();
         }
-        return false;
+        break;
     }
-    return true;
+    return all;
 }
 
 void Thread::woke_up() {

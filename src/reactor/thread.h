@@ -75,7 +75,7 @@ private:
 
     uint32_t run_messages();
     uint32_t run_pollers();
-    bool prepare_sleep();
+    Sleep prepare_sleep();
     void woke_up();
     [[nodiscard]] bool has_messages() const { return !inbox_.empty(); }
 

@@ -87,6 +87,18 @@ check "the write goes well" io write 1 --offset 0 --length 4K --pattern 1
 refused "but not what is read" "" io compare 1 --offset 0 --length 4K --pattern 1
 check "three have no room at first" rpc bdev_error_inject_error EE_File all nomem -n 3
 check "and are done all the same" io write 1 --offset 0 --length 4K --pattern 1
+# A reactor that asks again and again rests in between: what the device waits for may need its CPU.
+rests() { awk '/^voluntary/ { sum += $2 } END { print sum }' "/proc/$(target_pid)"/task/*/status; }
+check "it has no room for long" rpc bdev_error_inject_error EE_File write nomem -n 1000000000
+io write 1 --offset 0 --length 4K --pattern 1 >"$work/busy" 2>&1 &
+waiting=$!
+sleep 0.5
+before=$(rests)
+sleep 1
+check "who waits for room sleeps in between ($(($(rests) - before)) times in a second)" [ $(($(rests) - before)) -gt 200 ]
+check "it has room again" rpc bdev_error_inject_error EE_File clear failure
+wait $waiting
+is "then it is done" 0 $?
 check "one stays" rpc bdev_error_inject_error EE_File write pending
 io write 1 --offset 0 --length 4K --pattern 7 >"$work/pending" 2>&1 &
 waiting=$!

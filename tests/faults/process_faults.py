@@ -224,8 +224,7 @@ def storm(path, seed):
                 calls[index] += 1
                 time.sleep(chance.random() * 0.02)
 
-        # Without a limit for pauses: its file is on a disk that others write to.
-        bystander = Checker("run", target.port, "--time", seconds, "--seed", seed,
+        bystander = Checker("run", target.port, "--time", seconds, "--seed", seed, "--pause-max", 2000 * SLOWER,
                             journal=path / "journal-storm")
         loads = []
         threads = [threading.Thread(target=client, args=(index,)) for index in range(10)]

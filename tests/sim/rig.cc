@@ -78,8 +78,9 @@ void Rig::add_seats(Runtime& runtime, bool is_target) {
 
 bool Rig::is_due(const Seat& seat) const {
     if (seat.frozen_until > world_.now()) return false;
+    if (!seat.is_resting || world_.may_be_ready(seat.waiter)) return true;
     // Asked anew: a test may have started a timer from outside.
-    return !seat.is_resting || world_.may_be_ready(seat.waiter) || seat.reactor->next_deadline() <= world_.now();
+    return std::min(seat.deadline, seat.reactor->next_deadline()) <= world_.now();
 }
 
 bool Rig::turn() {
@@ -100,6 +101,7 @@ bool Rig::turn() {
         if (const auto rest = seat.reactor->begin_rest()) {
             seat.is_resting = true;
             seat.waiter = rest->descriptor;
+            seat.deadline = rest->deadline;
             worked = worked || is_due(seat);  // it would wake at once
         }
     }
@@ -109,7 +111,8 @@ bool Rig::turn() {
 env::TimeNs Rig::next_time() const {
     env::TimeNs next = world_.next_event_time();
     for (const Seat& seat : seats_) {
-        const env::TimeNs deadline = seat.reactor->next_deadline();
+        env::TimeNs deadline = seat.reactor->next_deadline();
+        if (seat.is_resting) deadline = std::min(deadline, seat.deadline);
         next = std::min(next, std::max(deadline, seat.frozen_until));
         if (seat.frozen_until > world_.now()) next = std::min(next, seat.frozen_until);
     }

@@ -18,7 +18,7 @@ public:
         pause();
     }
     uint32_t poll() override { return gate_.do_chores(); }
-    bool prepare_sleep() override { return false; }
+    Sleep prepare_sleep() override { return Sleep::briefly; }
 
 private:
     ChannelGate& gate_;

@@ -126,7 +126,7 @@ private:
     public:
         explicit Again(StackedChannel& channel);
         uint32_t poll() override { return channel_.hand_again(); }
-        bool prepare_sleep() override { return channel_.parked_.empty(); }
+        Sleep prepare_sleep() override { return Sleep::briefly; }
 
     private:
         StackedChannel& channel_;

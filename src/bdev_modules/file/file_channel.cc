@@ -76,7 +76,9 @@ public:
     }
     uint32_t poll() override { return channel_.do_chores(); }
     // Completions of this reactor wake it; those of others do not.
-    bool prepare_sleep() override { return !channel_.device_.options().is_concurrent; }
+    Sleep prepare_sleep() override {
+        return channel_.device_.options().is_concurrent ? Sleep::briefly : Sleep::until_woken;
+    }
 
 private:
     FileChannel& channel_;

@@ -204,6 +204,26 @@ TEST_F(FileFaultTest, AnotherReactorsRequestIsWaitedForToo) {
     EXPECT_TRUE(std::ranges::equal(seen.bytes(), ones.bytes()));
 }
 
+// What finishes a request of a reactor may need the CPU of another, which waits for it.
+TEST_F(FileFaultTest, AReactorRestsWhileItWaitsForAnotherReactorsRequest) {
+    TestClient client(world_, *device_, 0);
+    TestClient other(world_, *device_, 1);
+    const TestClient::Buffer ones(64 * block_bytes, one);
+    TestClient::Call first(Op::write, 100, 64, {&ones.piece, 1});
+    TestClient::Call second(Op::write, 100, 64, {&ones.piece, 1});
+    EXPECT_EQ(client.submit(first), Progress::pending);
+    EXPECT_EQ(other.submit(second), Progress::pending);
+    Reactor& reactor = other.thread().reactor();
+    while (reactor.turn()) {
+    }
+    const auto rest = reactor.begin_rest();
+    ASSERT_TRUE(rest.has_value());
+    EXPECT_LE(rest->deadline, sim_.now() + Reactor::ask_again_after) << "nobody wakes it";
+    reactor.end_rest();
+    EXPECT_EQ(client.finish(first), Status::success);
+    EXPECT_EQ(other.finish(second), Status::success);
+}
+
 TEST_F(FileFaultTest, WhatWaitsCanBeAborted) {
     TestClient client(world_, *device_);
     const TestClient::Buffer ones(64 * block_bytes, one);

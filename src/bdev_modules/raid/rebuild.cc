@@ -13,7 +13,6 @@ namespace weft::bdev {
 namespace {
 
 constexpr std::align_val_t alignment{4096};
-constexpr env::TimeNs ask_again_after = 20 * env::ns_per_us;  // and the reactor may rest meanwhile
 constexpr uint64_t request_bytes_max = uint64_t{1} << 20;  // of one read or write
 
 struct Free {
@@ -104,7 +103,7 @@ Task<Rebuild::Outcome> Rebuild::do_window(uint64_t first, uint64_t blocks, Memor
                 device_.locks().leave(range);
                 co_return Outcome::stopped;
             }
-            co_await sleep_for(ask_again_after);
+            co_await sleep_for(Reactor::ask_again_after);
         }
     }
     const uint64_t step = memory.bytes / device_.block_bytes();

@@ -34,8 +34,10 @@ uint32_t ConnectionGroup::poll() {
     return work;
 }
 
-bool ConnectionGroup::prepare_sleep() {
-    return std::ranges::none_of(hot_, [](const Connection* connection) { return connection->has_work(); });
+Sleep ConnectionGroup::prepare_sleep() {
+    const bool has_work =
+        std::ranges::any_of(hot_, [](const Connection* connection) { return connection->has_work(); });
+    return has_work ? Sleep::no : Sleep::until_woken;
 }
 
 void ConnectionGroup::make_hot(Connection& connection) {

@@ -29,7 +29,7 @@ public:
     ~ConnectionGroup() override;
 
     uint32_t poll() override;
-    bool prepare_sleep() override;
+    Sleep prepare_sleep() override;
 
     [[nodiscard]] Thread& thread() const { return thread_; }
     // When the commands that are being handed out arrived: within an Io's `done` what the clock says, at the

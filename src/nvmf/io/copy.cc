@@ -6,6 +6,7 @@
 #include "nvmf/io/copy_ranges.h"
 #include "nvmf/io/metadata.h"
 #include "nvmf/io/steps.h"
+#include "nvmf/poll_group.h"
 #include "nvmf/qpair.h"
 
 namespace weft::nvmf {
@@ -182,7 +183,10 @@ void run(Request& request) {
     const uint8_t shift = request.ns->block_shift;
     uint64_t moved_bytes = 0;
     while (request.range_next < count) {
-        if (moved_bytes >= turn_bytes_max) return retry_later(request);
+        if (moved_bytes >= turn_bytes_max) {
+            request.qpair->group().thread().reactor().note_io();  // it goes on at once
+            return retry_later(request);
+        }
         if (request.is_aborted) return finish_copy(request, status::aborted_by_request);
         prepare(request);
         const bdev::Progress progress = submit_io(request);

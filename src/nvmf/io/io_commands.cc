@@ -284,8 +284,9 @@ bool takes_received_data(const Request& request) {
 }
 
 void execute_io(Request& request) {
+    // To ask a device again that was busy is no I/O: the reactor may rest in between.
+    if (request.state() != RequestState::retrying) request.qpair->group().thread().reactor().note_io();
     request.move(RequestEvent::execute);
-    request.qpair->group().thread().reactor().note_io();
     if (request.qpair->lane != nullptr && !request.qpair->lane->pass(request)) [[unlikely]]
         return;
     if (is_fused(request)) [[unlikely]]

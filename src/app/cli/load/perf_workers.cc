@@ -16,7 +16,7 @@ public:
         for (const auto& queue : worker_.queues_) work += queue->submit_due(now);
         return work;
     }
-    bool prepare_sleep() override { return worker_.is_finished(); }
+    Sleep prepare_sleep() override { return worker_.is_finished() ? Sleep::until_woken : Sleep::no; }
 
 private:
     PerfWorker& worker_;
