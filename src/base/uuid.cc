@@ -1,7 +1,7 @@
 #include "base/uuid.h"
 
 #include <fmt/format.h>
-#include <openssl/evp.h>
+#include <openssl/sha.h>
 
 #include <algorithm>
 
@@ -54,10 +54,15 @@ std::string Uuid::to_string() const {
 std::array<uint8_t, 32> digest_of_names(std::initializer_list<std::string_view> names) {
     std::string joined;
     for (const std::string_view name : names) joined += fmt::format("{}:{}", name.size(), name);
-    std::array<uint8_t, 32> digest{};
-    unsigned size = 0;
-    const int done = EVP_Digest(joined.data(), joined.size(), digest.data(), &size, EVP_sha256(), nullptr);
-    WEFT_ASSERT(done == 1 && size == digest.size());
+    std::array<uint8_t, SHA256_DIGEST_LENGTH> digest{};
+    // Not by EVP, which allocates, and whose first use ends in a null pointer when it cannot.
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wdeprecated-declarations"
+    SHA256_CTX sha;
+    WEFT_ASSERT(SHA256_Init(&sha) == 1);
+    WEFT_ASSERT(SHA256_Update(&sha, joined.data(), joined.size()) == 1);
+    WEFT_ASSERT(SHA256_Final(digest.data(), &sha) == 1);
+#pragma clang diagnostic pop
     return digest;
 }
 

@@ -123,6 +123,7 @@ Channel::Channel() : retirement_(std::make_unique<Device::Retirement>()) {
 
 Channel::~Channel() {
     WEFT_ASSERT(in_flight_ == 0);
+    if (!is_attached()) return;
     if (trace::is_on(trace::Point::bdev_ioch_destroy)) [[unlikely]]
         trace_here(trace::Point::bdev_ioch_destroy, 0, {.a = thread().id()});
     retirement_->figures = statistics_;

@@ -47,10 +47,11 @@ Result<IoChannel*> IoDevice::get_channel() {
     auto made = make_channel();
     if (!made) return std::unexpected(std::move(made).error());
     IoChannel* channel = made->get();
+    const std::lock_guard lock(mutex_);
+    threads_.reserve(threads_.size() + 1);
+    thread.channels_.emplace(this, std::move(*made));
     channel->device_ = this;
     channel->thread_ = &thread;
-    thread.channels_.emplace(this, std::move(*made));
-    const std::lock_guard lock(mutex_);
     threads_.push_back(&thread);
     return channel;
 }

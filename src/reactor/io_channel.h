@@ -28,6 +28,8 @@ public:
     [[nodiscard]] IoDevice& device() const { return *device_; }
     [[nodiscard]] Thread& thread() const { return *thread_; }
     [[nodiscard]] uint32_t references() const { return references_; }
+    // False for one that was given up while it was made: it has no device and no thread.
+    [[nodiscard]] bool is_attached() const { return device_ != nullptr; }
     // It has begun what only this reactor can finish. While the thread is leaving a channel begins nothing of that kind
     // and keeps it for the reactor that comes.
     [[nodiscard]] virtual bool is_bound_to_reactor() const { return false; }

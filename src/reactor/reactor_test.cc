@@ -289,6 +289,23 @@ TEST_F(ReactorTest, RunningOutOfMemoryIsAnErrorAtTheBorder) {
     EXPECT_EQ(outcome.error().code, Errc::no_memory);
 }
 
+TEST_F(ReactorTest, RunningOutOfMemoryOnAnotherThreadIsTheEnd) {
+    Thread& other = reactor_->create_thread("other", CpuSet::of(0));
+    const CurrentThread scope(thread_);
+    const auto go = [&] {
+        spawn([](Thread& to) -> Task<void> {
+            const Result<int> outcome = co_await [](Thread& there) -> Task<Result<int>> {
+                co_await resume_on(there);
+                throw std::bad_alloc();
+                co_return 1;
+            }(to);
+            std::fputs(outcome ? "went on with a value" : "went on with an error", stderr);
+        }(other));
+        turn_until_idle();
+    };
+    EXPECT_DEATH(go(), "bad_alloc");
+}
+
 // ---- real threads ----
 
 // Two sleeping reactors send a message to and fro; a lost wake-up would stop them for good.

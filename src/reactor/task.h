@@ -11,7 +11,8 @@
 //   }
 //
 // A Task does nothing until it is awaited; spawn() runs one that nobody awaits. Never on the data path.
-// Running out of memory inside a Task<Result<T>> becomes its Error; anything else that throws ends the program.
+// Running out of memory inside a Task<Result<T>>, on the thread that awaits it, becomes its Error; anything else that
+// throws ends the program.
 #pragma once
 
 #include <coroutine>
@@ -61,6 +62,7 @@ struct IsResult<Result<T>> : std::true_type {};
 template <class T>
 struct Promise : PromiseBase {
     std::optional<T> value;
+    Thread* home = nullptr;  // of who awaits
     Task<T> get_return_object();
     template <class U>
     void return_value(U&& returned) {
@@ -71,6 +73,8 @@ struct Promise : PromiseBase {
             try {
                 throw;
             } catch (const std::bad_alloc&) {
+                // Who awaits would go on on a thread that it did not choose.
+                if (Thread::current_or_null() != home) std::terminate();
                 value.emplace(fail(Errc::no_memory, "out of memory"));
                 return;
             }
@@ -106,6 +110,7 @@ public:
     bool await_ready() const noexcept { return false; }
     std::coroutine_handle<> await_suspend(std::coroutine_handle<> awaiting) noexcept {
         handle_.promise().continuation = awaiting;
+        if constexpr (task_detail::IsResult<T>::value) handle_.promise().home = Thread::current_or_null();
         return handle_;
     }
     T await_resume() {

@@ -128,12 +128,14 @@ Task<Response> Registry::perform(std::string_view method_name, Method* method, c
                   "parameter and then issue this RPC before the framework_start_init RPC.");
     }
     WEFT_INFOLOG(rpc_flag, "{} called", method->spec.name);
-    ++calls_running_;
+    struct Running {  // also when there is no memory to call it
+        uint32_t& count;
+        ~Running() { --count; }
+    } const running{++calls_running_};
     const bool is_kept = method->spec.changes_config && keeper_ != nullptr && caller != CallOf::change;
     Task<Response> task =
         is_kept ? keeper_->change(method->spec.name, method->call(params, who)) : method->call(params, who);
     Response response = co_await task;
-    --calls_running_;
     if (!response) {
         WEFT_INFOLOG(rpc_flag, "{} failed: {} {}", method->spec.name, response.error().code,
                      log::quoted(response.error().message));

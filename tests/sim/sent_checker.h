@@ -103,6 +103,7 @@ private:
     [[nodiscard]] uint32_t host_header_bytes(uint8_t type) const;
 
     // What the target sends.
+    [[nodiscard]] uint64_t bytes_wanted(const nvme::Command& command) const;
     [[nodiscard]] bool is_framed();
     void judge();
     void judge_icresp();

@@ -58,11 +58,13 @@ Task<int> live(Application& app, const DaemonOptions& options, std::vector<Loade
         WEFT_ERRLOG("{}", started.error().message);
         co_return 1;
     }
+    answer_without_memory();
     Gate reloading;
     app.on_reload = [&] { spawn(reload(daemon, reloading)); };
     co_await app.serve();
     app.on_reload = [] {};
     co_await reloading.close();
+    end_without_memory();
     co_await daemon.stop();
     co_return 0;
 }
@@ -101,7 +103,7 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace weft::app
 
-int main(int argc, char** argv) {
-    weft::app::end_cleanly_without_memory();
-    return weft::app::run(argc, argv);
-}
+// Before the static objects of libraries, which allocate too.
+[[gnu::constructor(101)]] static void begin() { weft::app::end_without_memory(); }
+
+int main(int argc, char** argv) { return weft::app::run(argc, argv); }

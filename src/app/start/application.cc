@@ -48,13 +48,18 @@ private:
 
 namespace {
 
+// Without a destructor: they expect that what was begun was also ended.
+[[noreturn]] void on_memory_out() {
+    std::fputs("out of memory: the program ends; give it more, or let it do less\n", stderr);
+    std::_Exit(1);
+}
+
 [[noreturn]] void on_terminate() {
     if (const std::exception_ptr current = std::current_exception()) {
         try {
             std::rethrow_exception(current);
         } catch (const std::bad_alloc&) {
-            std::fputs("out of memory: the program ends; give it more, or let it do less\n", stderr);
-            std::_Exit(1);
+            on_memory_out();
         } catch (const std::exception& error) {
             std::fprintf(stderr, "an exception that nobody expects: %s\n", error.what());
         } catch (...) {
@@ -66,10 +71,15 @@ namespace {
 
 }  // namespace
 
-void end_cleanly_without_memory() { std::set_terminate(on_terminate); }
+void end_without_memory() {
+    std::set_terminate(on_terminate);
+    std::set_new_handler(on_memory_out);
+}
+
+void answer_without_memory() { std::set_new_handler(nullptr); }
 
 Application::Application(ApplicationInfo info) : info_(std::move(info)), options_(info_.name, info_.text, info_.usage) {
-    end_cleanly_without_memory();
+    end_without_memory();
     standard_.spin = info_.spin;
 }
 
@@ -106,7 +116,10 @@ int Application::run(Main main, Loop loop) {
     try {
         return live_and_end(std::move(main), std::move(loop));
     } catch (...) {
-        return report_exception();
+        // What a turn has left half done is not to be cleared up.
+        const int status = report_exception();
+        std::cout.flush();
+        std::_Exit(status);
     }
 }
 

@@ -50,9 +50,11 @@ struct ApplicationInfo {
     std::string see_also;                // there, in roff
 };
 
-// From now on the program that runs out of memory where nothing can be done about it says so in a line and ends with
-// status 1, instead of by a signal. Application does it; whoever allocates before it calls it first.
-void end_cleanly_without_memory();
+// From now on the program that runs out of memory says so in a line and ends at once with status 1: what was half done
+// has no say. For a start and a stop; Application does it, and whoever allocates before calls it first.
+void end_without_memory();
+// From now on it is an error of what wanted the memory (reactor/task.h). Where nobody can answer it ends as above.
+void answer_without_memory();
 
 // One in a process. Used by the thread that made it; what `main` may call is marked.
 class Application {

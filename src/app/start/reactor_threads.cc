@@ -4,6 +4,7 @@ namespace weft::app {
 
 Result<std::unique_ptr<ReactorThreads>> ReactorThreads::start(Runtime& runtime, bool pin) {
     std::unique_ptr<ReactorThreads> started(new ReactorThreads(runtime));
+    started->threads_.reserve(runtime.data_reactors().size());  // one that runs must have its place: it is waited for
     for (const auto& reactor : runtime.data_reactors()) {
         auto thread =
             env::OsThread::start({.name = reactor->name(), .cpu = pin ? reactor->cpu() : -1}, [&reactor = *reactor] {

@@ -102,6 +102,19 @@ protected:
     std::vector<FakeChannel*> channels_;
 };
 
+TEST_F(StackTest, WithoutAChannelOfABaseThereIsNone) {
+    fakes_[1]->fails_to_open = true;
+    world_.as(world_.app(), [&] {
+        const auto channel = pair_->channel();
+        ASSERT_FALSE(channel);
+        EXPECT_EQ(channel.error().code, Errc::io_error);
+    });
+    world_.settle();
+    fakes_[1]->fails_to_open = false;
+    world_.as(world_.app(), [&] { EXPECT_TRUE(pair_->channel()); });
+    world_.settle();
+}
+
 TEST_F(StackTest, ForwardsAsTheRequestIs) {
     const TestClient::Buffer buffer(2 * 512, std::byte{1});
     channels_[1]->next = Progress::pending;

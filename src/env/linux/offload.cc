@@ -22,6 +22,7 @@ void OffloadPool::run(OffloadJob job) {
         WEFT_ASSERT(!stopping_);
         // Only when nobody is free: a target that is configured once and left alone has one thread.
         if (jobs_.size() >= idle_ && threads_.size() < threads_max) {
+            threads_.reserve(threads_.size() + 1);  // one that has begun is waited for, and so must have its place
             auto thread = OsThread::start({.name = fmt::format("weft_offload_{}", threads_.size()), .cpu = -1},
                                           [this] { serve(); });
             if (thread) {
