@@ -1,6 +1,7 @@
 #include "nvmf/controller/controller.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "base/log.h"
@@ -306,8 +307,12 @@ void Controller::note_error(const Request& request, Status outcome) {
     entry.nsid = request.command.nsid;
     entry.trtype = static_cast<uint8_t>(nvme::TransportType::tcp);
     entry.opcode = request.command.opcode;
-    errors_.push_front(entry);
-    if (errors_.size() > error_max) errors_.pop_back();
+    if (errors_.size() < error_max) {
+        errors_.push_front(entry);
+    } else {
+        errors_.splice(errors_.begin(), errors_, std::prev(errors_.end()));
+        errors_.front() = entry;
+    }
 }
 
 void Controller::execute(Request& request) {

@@ -4,7 +4,7 @@
 #pragma once
 
 #include <array>
-#include <deque>
+#include <list>
 #include <map>
 #include <memory>
 #include <set>
@@ -95,7 +95,7 @@ public:
     // For identify.cc, log_pages.cc and features.cc.
     [[nodiscard]] nvme::Configuration configuration() const { return cc_; }
     [[nodiscard]] nvme::Capabilities capabilities() const;
-    [[nodiscard]] const std::deque<ErrorEntry>& errors() const { return errors_; }
+    [[nodiscard]] const std::list<ErrorEntry>& errors() const { return errors_; }
     [[nodiscard]] uint32_t async_event_configuration() const { return async_event_configuration_; }
     nvme::ChangedNamespaceList take_changed_namespaces(bool retain);
     // The oldest; all zero when there is none.
@@ -164,14 +164,15 @@ private:
     env::TimeNs timestamp_set_at_ = 0;
     bool is_timestamp_hosts_ = false;  // a host set it
     uint32_t async_event_configuration_ = 0;
-    std::deque<Request*> async_requests_;
-    std::deque<nvme::AsyncEvent> events_;  // not delivered yet
+    // Lists: of thousands of controllers most have nothing in them, and a deque takes half a KiB for that.
+    std::list<Request*> async_requests_;
+    std::list<nvme::AsyncEvent> events_;  // not delivered yet
     std::set<nvme::LogPage> masked_until_read_;  // an event was delivered; the next waits until its log was read
     std::set<uint32_t> changed_namespaces_;
     std::map<uint32_t, uint32_t> reservation_masks_;  // feature 82h by nsid, of those that were set
-    std::deque<nvme::ReservationNotification> reservation_notices_;  // the oldest first
+    std::list<nvme::ReservationNotification> reservation_notices_;  // the oldest first
     uint64_t reservation_notice_count_ = 0;
-    std::deque<ErrorEntry> errors_;  // newest first
+    std::list<ErrorEntry> errors_;  // newest first
     uint64_t error_count_ = 0;
 
     bool is_ending_ = false;

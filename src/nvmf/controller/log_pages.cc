@@ -98,7 +98,7 @@ nvme::FeatureIdentifiersEffects supported_features() {
     return page;
 }
 
-Bytes bytes_of_errors(const std::deque<ErrorEntry>& errors, std::vector<ErrorEntry>& page) {
+Bytes bytes_of_errors(const std::list<ErrorEntry>& errors, std::vector<ErrorEntry>& page) {
     page.assign(errors.begin(), errors.end());
     page.resize(64);  // ELPE + 1 entries, unused ones zero
     return std::as_bytes(std::span(page));
