@@ -55,7 +55,7 @@ def main():
     parser.add_argument("--only", choices=["seeds", "bugs"])
     parser.add_argument("--with", dest="preset", metavar="PRESET", default="sim", choices=["sim", "tsan"])
     parser.add_argument("--seeds", type=int, default=300)
-    parser.add_argument("--bug-seeds", type=int, default=300, help="within which each known bug must be found")
+    parser.add_argument("--bug-seeds", type=int, default=500, help="within which each known bug must be found")
     options = parser.parse_args()
     passed = options.only == "bugs" or seeds(options.seeds)
     passed &= options.only == "seeds" or bugs(options.preset, options.bug_seeds)
