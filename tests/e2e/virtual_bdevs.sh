@@ -95,7 +95,8 @@ waiting=$!
 sleep 0.5
 before=$(rests)
 sleep 1
-check "who waits for room sleeps in between ($(($(rests) - before)) times in a second)" [ $(($(rests) - before)) -gt 200 ]
+slept=$(($(rests) - before))
+check "who waits for room sleeps in between ($slept times in a second)" [ $slept -gt 200 ]
 check "it has room again" rpc bdev_error_inject_error EE_File clear failure
 wait $waiting
 is "then it is done" 0 $?

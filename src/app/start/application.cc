@@ -48,7 +48,7 @@ private:
 
 namespace {
 
-// Without a destructor: they expect that what was begun was also ended.
+// No destructor runs: they expect that what was begun was also ended.
 [[noreturn]] void on_memory_out() {
     std::fputs("out of memory: the program ends; give it more, or let it do less\n", stderr);
     std::_Exit(1);
@@ -79,7 +79,7 @@ void end_without_memory() {
 void answer_without_memory() { std::set_new_handler(nullptr); }
 
 Application::Application(ApplicationInfo info) : info_(std::move(info)), options_(info_.name, info_.text, info_.usage) {
-    end_without_memory();
+    std::set_terminate(on_terminate);
     standard_.spin = info_.spin;
 }
 

@@ -51,9 +51,10 @@ struct ApplicationInfo {
 };
 
 // From now on the program that runs out of memory says so in a line and ends at once with status 1: what was half done
-// has no say. For a start and a stop; Application does it, and whoever allocates before calls it first.
+// has no say. For the start and the stop of a program that others rely on, from before main().
 void end_without_memory();
-// From now on it is an error of what wanted the memory (reactor/task.h). Where nobody can answer it ends as above.
+// From now on, and in a program that never called the other, it is an error of what wanted the memory (reactor/task.h);
+// where nobody can answer, the program ends as above.
 void answer_without_memory();
 
 // One in a process. Used by the thread that made it; what `main` may call is marked.
@@ -80,7 +81,8 @@ public:
     [[nodiscard]] StandardOptions& standard() { return standard_; }
 
     // Once: reactors run, in threads of their own or by `loop`, as long as `main` does. Returns its exit status, or 1
-    // with a message on standard error when there can be no reactors.
+    // with a message on standard error when there can be no reactors. An exception out of a turn ends the program,
+    // likewise.
     int run(Main main, Loop loop = {});
 
     // For `main`, and for what outlives it until the Application ends:

@@ -45,7 +45,7 @@ public:
     [[nodiscard]] uint64_t done_count() const { return done_count_.load(std::memory_order_relaxed); }
 
     uint32_t poll() override;
-    Sleep prepare_sleep() override { return is_running_ && ready_count_ > 0 ? Sleep::briefly : Sleep::until_woken; }
+    Sleep prepare_sleep() override { return is_running_ && ready_count_ > 0 ? Sleep::no : Sleep::until_woken; }
 
 private:
     // How many requests a turn does at least, when the device does them on the spot.
