@@ -98,6 +98,10 @@ bool FileChannel::is_aligned(const Request& request) const {
     return true;
 }
 
+bool FileChannel::ends_early(const Work& work) const {
+    return work.is_aborted && (!work.range.writes || work.moved() % device_.block_bytes() == 0);
+}
+
 bool FileChannel::take_compare_buffer(const Request& request) {
     WEFT_ASSERT(comparing_ == nullptr);
     if (compare_buffer_ == nullptr) {
@@ -181,19 +185,22 @@ void FileChannel::wait(Work& work) {
 }
 
 // The kernel tells of a failed writeback once, whoever asks first. So that nobody misses it who should know, the
-// page cache is synced by one at a time, and those who come after see what became of it.
+// page cache is synced by one at a time, and those who come after see what became of it. Syncs of a direct file, which
+// has less to lose, run side by side, but are answered in the order they began: one that finds nothing wrong may have
+// begun when an error had been told to another, who is a reactor that has not looked yet.
 void FileChannel::enter_sync(Work& work) {
     if (work.range.link.is_linked) locks_for(work).leave(work.range);
     work.step = Step::sync;
-    if (device_.file().is_direct()) return submit_step(work);
     work.range.first = 0;
     work.range.end = 1;
     work.range.writes = true;
-    enter(work);
+    if (!device_.file().is_direct()) return enter(work);
+    static_cast<void>(locks_for(work).enter(work.range));
+    submit_step(work);
 }
 
 RangeLocks& FileChannel::locks_for(const Work& work) const {
-    return work.step == Step::sync ? device_.sync_locks() : device_.locks();
+    return work.step == Step::sync || work.step == Step::answer ? device_.sync_locks() : device_.locks();
 }
 
 void FileChannel::submit_step(Work& work) {
@@ -224,7 +231,8 @@ void FileChannel::submit_step(Work& work) {
             work.piece = {.iov_base = const_cast<std::byte*>(zeroes().data()), .iov_len = step_bytes};
             work.data = {&work.piece, 1};
             break;
-        case Step::sync: work.kind = Kind::sync_data; break;
+        case Step::sync:
+        case Step::answer: work.kind = Kind::sync_data; break;
     }
     ++in_queue_;
     thread().reactor().files()->submit(work);
@@ -257,11 +265,17 @@ void FileChannel::on_step_done(Work& work) {
         case Step::check:
         case Step::fill: return on_bytes_moved(work);
         case Step::clear: return on_all_moved(work);
-        case Step::sync: {
-            const bool is_trusted = device_.file().is_direct() || !device_.has_flush_failed();
-            return end(work, is_trusted ? Status::success : Status::write_error);
-        }
+        case Step::sync:
+        case Step::answer: return on_synced(work);
     }
+}
+
+void FileChannel::on_synced(Work& work) {
+    if (!locks_for(work).may_start(work.range)) {
+        work.step = Step::answer;
+        return wait(work);
+    }
+    end(work, device_.has_flush_failed() ? Status::write_error : Status::success);
 }
 
 void FileChannel::on_step_failed(Work& work) {
@@ -293,7 +307,7 @@ void FileChannel::on_bytes_moved(Work& work) {
     if (mutant::on(mutant::short_write_accepted) && is_write) moved = total;
     if (mutant::on(mutant::short_read_accepted) && !is_write) moved = total;
     if (moved == total) return on_all_moved(work);
-    if (work.is_aborted) return end(work, Status::aborted);
+    if (ends_early(work)) return end(work, Status::aborted);
     submit_step(work);
 }
 
@@ -351,8 +365,8 @@ uint32_t FileChannel::start_waiting() {
     for (Request* request = waiting_.front(); request != nullptr;) {
         Work& work = Work::of(*request);
         request = decltype(waiting_)::next(*request);
-        if (work.is_aborted) continue;
-        // A sync of a direct file is in nobody's way, and nobody in its.
+        if (ends_early(work)) continue;  // do_chores()
+        if (work.step == Step::answer) continue;
         if (work.range.link.is_linked && !locks_for(work).may_start(work.range)) continue;
         waiting_.remove(work.request);
         submit_step(work);
@@ -366,9 +380,14 @@ uint32_t FileChannel::do_chores() {
     for (Request* request = waiting_.front(); request != nullptr;) {
         Work& work = Work::of(*request);
         request = decltype(waiting_)::next(*request);
-        if (!work.is_aborted) continue;
+        const bool is_answer = work.step == Step::answer && locks_for(work).may_start(work.range);
+        if (!is_answer && !ends_early(work)) continue;
         waiting_.remove(work.request);
-        end(work, Status::aborted);
+        if (is_answer) {
+            on_synced(work);
+        } else {
+            end(work, Status::aborted);
+        }
         ++done;
         request = waiting_.front();  // whoever was told may have changed the list
     }

@@ -32,6 +32,7 @@ private:
         clear,  // by a call of the file system
         fill,   // the same by writing zeroes
         sync,
+        answer,  // it is synced, but those that began to sync earlier are not known to have been
     };
     struct Work;
     struct Free {
@@ -42,6 +43,8 @@ private:
     [[nodiscard]] uint64_t offset_of(const Request& request) const { return request.lba * device_.block_bytes(); }
     [[nodiscard]] uint64_t bytes_of(const Request& request) const { return request.blocks * device_.block_bytes(); }
     [[nodiscard]] bool is_aligned(const Request& request) const;
+    // It was aborted, and no block of its is half written.
+    [[nodiscard]] bool ends_early(const Work& work) const;
     bool take_compare_buffer(const Request& request);
 
     Progress write_later(Request& request);
@@ -56,6 +59,7 @@ private:
     void on_step_failed(Work& work);
     void on_bytes_moved(Work& work);
     void on_all_moved(Work& work);
+    void on_synced(Work& work);
     void write_compared(Work& work);
     [[nodiscard]] bool differs(const Work& work, uint64_t moved, uint64_t bytes) const;
     void end(Work& work, Status status);

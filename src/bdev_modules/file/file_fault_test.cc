@@ -25,14 +25,17 @@ protected:
             EXPECT_TRUE(world_.run(registry_.remove(device->name())).has_value());
         }
     }
-    void create(std::optional<bool> direct) {
+    void create(std::optional<bool> direct, uint32_t device_block_bytes = block_bytes) {
         if (device_ != nullptr) ASSERT_TRUE(world_.run(registry_.remove("disk")).has_value());
         auto file = world_.environment().files().open("/disk", {.create = true});
         ASSERT_TRUE(file.has_value());
         ASSERT_TRUE((*file)->resize(block_bytes * block_count).has_value());
         file->reset();
-        device_ = *world_.run(create_file_device(
-            registry_, {.name = "disk", .filename = "/disk", .direct = direct, .is_concurrent = true}));
+        device_ = *world_.run(create_file_device(registry_, {.name = "disk",
+                                                             .filename = "/disk",
+                                                             .block_bytes = device_block_bytes,
+                                                             .direct = direct,
+                                                             .is_concurrent = true}));
     }
     sim::FileFaults& faults() { return sim_.file_faults("target", "/disk"); }
     void pass_time(env::TimeNs deadline) {
@@ -162,6 +165,32 @@ TEST_F(FileFaultTest, OnlyOneOfSeveralFlushesIsToldAndAllFail) {
     for (TestClient::Call& call : calls) EXPECT_EQ(client.finish(call), Status::write_error);
 }
 
+// The kernel has told one reactor, which does not know yet; the other one's sync finds nothing wrong.
+TEST_F(FileFaultTest, AFlushDoesNotOvertakeOneThatFailed) {
+    TestClient client(world_, *device_);
+    TestClient other(world_, *device_, 1);
+    ASSERT_EQ(client.write(0, 8, one), Status::success);
+    TestClient::Call first(Op::flush, 0, 0);
+    TestClient::Call second(Op::flush, 0, 0);
+    const auto go_on = [this](TestClient& of) {
+        for (int turn = 0; turn < 20; ++turn) {
+            while (of.thread().reactor().turn()) {
+            }
+            pass_time(sim_.now() + env::ns_per_ms);
+        }
+    };
+    faults().sync_error = 1;
+    ASSERT_EQ(client.submit(first), Progress::pending);
+    client.thread().reactor().turn();
+    pass_time(sim_.now() + env::ns_per_s);
+    faults().sync_error = 0;
+    ASSERT_EQ(other.submit(second), Progress::pending);
+    go_on(other);
+    EXPECT_FALSE(second.is_done);
+    EXPECT_EQ(client.finish(first), Status::write_error);
+    EXPECT_EQ(other.finish(second), Status::write_error);
+}
+
 TEST_F(FileFaultTest, WhatOverlapsGoesInTheOrderItCame) {
     TestClient client(world_, *device_);
     for (int round = 0; round < 50; ++round) {
@@ -258,6 +287,34 @@ TEST_F(FileFaultTest, AFillInStepsCanBeAborted) {
         return unmap.is_done || world_.as(client.thread(), [&] { return client.channel().abort(unmap.request); });
     }));
     EXPECT_EQ(client.finish(unmap), Status::aborted);
+}
+
+// A transfer may end within a block; a request that is aborted does not.
+TEST_F(FileFaultTest, AnAbortedFillLeavesWholeBlocks) {
+    static constexpr uint64_t large = 4096;
+    create(true, large);
+    faults().has_punch_hole = false;
+    faults().short_unit_bytes = 512;
+    TestClient client(world_, *device_);
+    uint32_t aborted = 0;
+    for (uint32_t round = 0; round < 100; ++round) {
+        faults().short_transfer = 0;
+        ASSERT_EQ(client.write(0, 8, one), Status::success);
+        faults().short_transfer = 0.9;
+        TestClient::Call unmap(Op::unmap, 0, 8);
+        ASSERT_EQ(client.submit(unmap), Progress::pending);
+        ASSERT_TRUE(world_.wait_for([&] {
+            return unmap.is_done || world_.as(client.thread(), [&] { return client.channel().abort(unmap.request); });
+        }));
+        if (client.finish(unmap) == Status::aborted) ++aborted;
+        const TestClient::Buffer seen(8 * large, two);
+        ASSERT_EQ(client.run(Op::read, 0, 8, {&seen.piece, 1}), Status::success);
+        for (uint64_t at = 0; at < seen.bytes().size(); at += large) {
+            const MutableBytes block = seen.bytes().subspan(at, large);
+            ASSERT_TRUE(std::ranges::all_of(block, [&](std::byte byte) { return byte == block.front(); })) << at;
+        }
+    }
+    EXPECT_GT(aborted, 0U);
 }
 
 TEST_F(FileFaultTest, ComparesOneAtATime) {
