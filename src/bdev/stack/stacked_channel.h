@@ -92,6 +92,7 @@ protected:
     virtual void child_ended(Child& child);
     // One reason more for the family not to end, until let_go(): for what is done after a child has ended.
     static void hold(Request& parent) { ++family(parent).open; }
+    [[nodiscard]] static bool is_waiting_for_children(Request& parent) { return !family(parent).children.empty(); }
     // From the loop; the request may be done and gone after this.
     void let_go(Request& parent);
     // The family ends, with the status it has so far: the module's last word, and the status that the parent gets.

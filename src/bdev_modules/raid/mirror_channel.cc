@@ -45,7 +45,10 @@ size_t MirrorChannel::choose(const std::bitset<raid_bases_max>& tried) const {
     size_t best = bases();
     for (size_t base = 0; base < bases(); ++base) {
         if (mode(base) != BaseMode::in_sync || tried.test(base)) continue;
-        if (best == bases() || reading_[base] < reading_[best]) best = base;
+        const bool is_better =
+            best == bases() ||
+            (is_in_doubt(best) != is_in_doubt(base) ? is_in_doubt(best) : reading_[base] < reading_[best]);
+        if (is_better) best = base;
     }
     return best;
 }
@@ -57,9 +60,16 @@ Progress MirrorChannel::start_read(Request& request) {
         request.status = Status::gone;
         return Progress::done;
     }
+    if (is_in_doubt(base)) {
+        io.lock = lock_for_read(request);
+        if (io.lock == nullptr) return Progress::retry;
+    }
     reading_[base] += request.blocks;
     const Progress progress = forward(request, base, on_base(base, request.lba));
-    if (progress == Progress::retry) reading_[base] -= request.blocks;
+    if (progress == Progress::retry) {
+        reading_[base] -= request.blocks;
+        if (io.lock != nullptr) unlock(io.lock);
+    }
     return progress;
 }
 
@@ -74,8 +84,12 @@ void MirrorChannel::read_ended(Child& child) {
     reading_[child.base] -= parent.blocks;
     if (is_base_failure(child.status)) {
         io.failed.set(child.base);
+        io.error = child.status;
         if (io.step == reading) io.first = child.base;
         return read_elsewhere(parent, child.status);
+    }
+    if (io.lock == nullptr && child.status != Status::aborted && is_in_doubt(child.base)) {
+        return read_again_later(parent);
     }
     if (child.status == Status::success && io.step == reading_elsewhere && repair(parent)) return;
     status_of(parent) = child.status;
@@ -91,7 +105,27 @@ void MirrorChannel::read_elsewhere(Request& parent, Status status) {
         return;
     }
     io.step = reading_elsewhere;
-    if (io.lock == nullptr && parent.op == Op::read) io.lock = lock(parent.lba, parent.lba + parent.blocks, true);
+    if (io.lock == nullptr && parent.op == Op::read) io.lock = lock_for_read(parent);
+    send_read(parent, base);
+}
+
+RangeLocks::Range* MirrorChannel::lock_for_read(const Request& parent) {
+    return lock(parent.lba, parent.lba + parent.blocks, true);
+}
+
+bool MirrorChannel::read_again(Request& parent) {
+    const RaidIo& io = io_of(parent);
+    const size_t base = choose(io.failed);
+    if (base == bases()) {
+        status_of(parent) = io.error == Status::success ? Status::gone : io.error;
+        return true;
+    }
+    if (!has_children(1)) return false;
+    send_read(parent, base);
+    return true;
+}
+
+void MirrorChannel::send_read(Request& parent, size_t base) {
     reading_[base] += parent.blocks;
     Child& child = take_child(parent, base);
     child.lba = on_base(base, parent.lba);
@@ -102,7 +136,8 @@ void MirrorChannel::read_elsewhere(Request& parent, Status status) {
 
 bool MirrorChannel::repair(Request& parent) {
     RaidIo& io = io_of(parent);
-    if (io.lock == nullptr || mode(io.first) != BaseMode::in_sync || !has_children(1)) return false;
+    if (io.lock == nullptr || parent.op != Op::read || mode(io.first) != BaseMode::in_sync || !has_children(1))
+        return false;
     io.step = repairing;
     Child& child = take_child(parent, io.first);
     child.op = Op::write;

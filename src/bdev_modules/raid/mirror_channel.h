@@ -1,7 +1,8 @@
 // raid1: every base has every block.
 //
 // Writes of the same blocks run one after another, so that the mirrors stay alike. A read goes to the mirror with the
-// least to do; when that fails, to another, and what came from there is written to the first one.
+// least to do; when that fails, to another, and what came from there is written to the first one. One that a write has
+// just failed on is read from only if there is no other, and when nobody writes to the blocks.
 #pragma once
 
 #include "bdev_modules/raid/raid_channel.h"
@@ -17,6 +18,9 @@ public:
 protected:
     Progress start(Request& request) override;
     void child_ended(Child& child) override;
+    // A read's blocks are nobody else's then: it may have to repair them.
+    [[nodiscard]] RangeLocks::Range* lock_for_read(const Request& parent) override;
+    bool read_again(Request& parent) override;
 
 private:
     // Of a request that reads.
@@ -25,6 +29,7 @@ private:
     Progress start_write(Request& request);
     void read_ended(Child& child);
     void read_elsewhere(Request& parent, Status status);
+    void send_read(Request& parent, size_t base);
     bool repair(Request& parent);
     // The mirror to read from, that is not in `tried`; bases() when there is none.
     [[nodiscard]] size_t choose(const std::bitset<raid_bases_max>& tried) const;

@@ -59,7 +59,8 @@ Progress ParityChannel::start(Request& request) {
 void ParityChannel::child_ended(Child& child) {
     if (child.parent->op != Op::read) return write_ended(child);
     if (child.distance == 1) return source_ended(child);
-    if (child.status != Status::success && !reconstruct(child)) StackedChannel::child_ended(child);
+    if (child.status != Status::success) return read_failed(child);
+    if (io_of(*child.parent).lock == nullptr && is_in_doubt(child.base)) read_again_later(*child.parent);
 }
 
 void ParityChannel::release(Request& parent) {
@@ -123,37 +124,77 @@ void ParityChannel::give_back(Strip* chain) {
 
 // Reads ---------------------------------------------------------------------------------------------------------------
 
-Progress ParityChannel::start_read(Request& request) {
+// One in doubt is good enough under a lock; but what failed there may have been a flush, and then it may have lost more
+// than the blocks that are locked. So the others are asked while all of them can be believed. Who is in doubt changes
+// on other threads: it is looked at once.
+ParityChannel::Needs ParityChannel::needs_of(const Request& request, const Bases& failed) const {
+    Needs needs{.around = failed};
+    Bases in_doubt;
+    for (size_t base = 0; base < bases(); ++base) {
+        if (mode(base) != BaseMode::in_sync) needs.around.set(base);
+        if (is_in_doubt(base)) in_doubt.set(base);
+    }
+    if ((needs.around | in_doubt).count() == 1) needs.around |= in_doubt;
     size_t runs = 0;
     size_t missing = 0;
     const uint64_t end_lba = request.lba + request.blocks;
     for (uint64_t lba = request.lba; lba < end_lba; ++runs) {
         const RaidLayout::Run run = layout().locate(lba);
-        if (mode(run.base) != BaseMode::in_sync) ++missing;
+        if (needs.around.test(run.base)) ++missing;
+        needs.lock |= in_doubt.test(run.base);
         lba += run.blocks;
     }
-    const size_t others = bases() - 1;
-    const size_t children = children_for(request, runs) + missing * others;
-    const Room room = room_for(children, missing * others);
+    needs.lock |= missing > 0;
+    needs.strips = missing * (bases() - 1);
+    needs.children = children_for(request, runs) + needs.strips;
+    return needs;
+}
+
+RangeLocks::Range* ParityChannel::lock_for_read(const Request& parent) {
+    const uint64_t strip = layout().strip_blocks();
+    const uint64_t stripe_blocks = layout().stripe_blocks();
+    const uint64_t last_stripe = (parent.lba + parent.blocks - 1) / stripe_blocks;
+    return lock(parent.lba / stripe_blocks * strip, (last_stripe + 1) * strip, false);
+}
+
+Progress ParityChannel::start_read(Request& request) {
+    const Needs needs = needs_of(request, {});
+    const Room room = room_for(needs.children, needs.strips);
     if (room != Room::there) return refuse(request, room);
     RangeLocks::Range* range = nullptr;
-    if (missing > 0) {
-        const uint64_t strip = layout().strip_blocks();
-        const uint64_t stripe_blocks = layout().stripe_blocks();
-        range = lock(request.lba / stripe_blocks * strip, ((end_lba - 1) / stripe_blocks + 1) * strip, false);
+    if (needs.lock) {
+        range = lock_for_read(request);
         if (range == nullptr) return Progress::retry;
     }
     begin(request);
     make_io(request).lock = range;
-    children_promised_ = children;
-    strips_promised_ = missing * others;
+    send_reads(request, needs);
+    return end(request);
+}
+
+bool ParityChannel::read_again(Request& parent) {
+    const Needs needs = needs_of(parent, io_of(parent).failed);
+    const Room room = room_for(needs.children, needs.strips);
+    if (room == Room::none) return false;
+    if (room == Room::never) {
+        status_of(parent) = Status::no_memory;
+    } else {
+        send_reads(parent, needs);
+    }
+    return true;
+}
+
+void ParityChannel::send_reads(Request& request, const Needs& needs) {
+    children_promised_ = needs.children;
+    strips_promised_ = needs.strips;
     DataCursor cursor(request.data);
+    const uint64_t end_lba = request.lba + request.blocks;
     uint64_t offset = 0;
     for (uint64_t lba = request.lba; lba < end_lba;) {
         const RaidLayout::Run run = layout().locate(lba);
         const uint64_t blocks = std::min(run.blocks, end_lba - lba);
         const uint64_t bytes = blocks * raid().block_bytes();
-        if (mode(run.base) != BaseMode::in_sync) {
+        if (needs.around.test(run.base)) {
             start_group(request, run.base, run.lba, blocks, offset);
             cursor.skip(bytes);
         } else if (!send_run(request, run.base, run.lba, blocks, cursor, offset, false)) {
@@ -165,7 +206,6 @@ Progress ParityChannel::start_read(Request& request) {
     }
     children_promised_ = 0;
     strips_promised_ = 0;
-    return end(request);
 }
 
 void ParityChannel::start_group(Request& parent, size_t missing, uint64_t base_lba, uint64_t blocks,
@@ -232,21 +272,18 @@ void ParityChannel::source_gone(Strip& first) {
     give_back(&first);
 }
 
-bool ParityChannel::reconstruct(const Child& child) {
-    if (child.status == Status::aborted) return false;
-    const size_t others = bases() - 1;
-    if (room_for(children_promised_ + others, strips_promised_ + others) != Room::there) return false;
+// The others are asked instead; when their blocks are being written, or there is no room, a little later.
+void ParityChannel::read_failed(Child& child) {
     Request& parent = *child.parent;
     RaidIo& io = io_of(parent);
-    const uint64_t strip = layout().strip_blocks();
-    const uint64_t stripe_blocks = layout().stripe_blocks();
-    if (io.lock == nullptr) {
-        const uint64_t last_stripe = (parent.lba + parent.blocks - 1) / stripe_blocks;
-        io.lock = lock(parent.lba / stripe_blocks * strip, (last_stripe + 1) * strip, false);
-        if (io.lock == nullptr) return false;
+    if (child.status == Status::aborted) return StackedChannel::child_ended(child);
+    if (io.lock == nullptr) io.lock = lock_for_read(parent);
+    const size_t others = bases() - 1;
+    if (io.lock == nullptr || room_for(children_promised_ + others, strips_promised_ + others) != Room::there) {
+        io.failed.set(child.base);
+        return read_again_later(parent);
     }
     start_group(parent, child.base, child.lba - raid().data_offset(child.base), child.blocks, child.note);
-    return true;
 }
 
 // Writes --------------------------------------------------------------------------------------------------------------

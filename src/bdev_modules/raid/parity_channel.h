@@ -24,6 +24,9 @@ protected:
     Progress start(Request& request) override;
     void child_ended(Child& child) override;
     void release(Request& parent) override;
+    // Of the whole stripes, for who reads only.
+    [[nodiscard]] RangeLocks::Range* lock_for_read(const Request& parent) override;
+    bool read_again(Request& parent) override;
 
 private:
     // What is read of all other bases to make blocks of one that is absent or failed.
@@ -42,15 +45,24 @@ private:
     };
     enum class Room : uint8_t { there, none, never };
 
+    using Bases = std::bitset<raid_bases_max>;
+    // What a read takes.
+    struct Needs {
+        Bases around;  // the others are asked for what these have
+        size_t children = 0;
+        size_t strips = 0;
+        bool lock = false;
+    };
+    [[nodiscard]] Needs needs_of(const Request& request, const Bases& failed) const;
     Progress start_read(Request& request);
+    void send_reads(Request& request, const Needs& needs);
     Progress start_write(Request& request);
     void make_parity(MutableBytes parity, DataCursor data);
     void write_stripe(Request& request, uint64_t stripe, DataCursor& cursor);
     void start_group(Request& parent, size_t missing, uint64_t base_lba, uint64_t blocks, uint64_t data_offset);
     void source_ended(Child& child);
     void source_gone(Strip& first);
-    // The read of a base failed: whether the others are asked instead.
-    bool reconstruct(const Child& child);
+    void read_failed(Child& child);
 
     // `to`, which may be the first of them, becomes the exclusive or of as long pieces from sources_: by the module
     // that has the op, where it does jobs on the spot. False when that failed, and what `to` had is lost.

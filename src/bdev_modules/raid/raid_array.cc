@@ -256,6 +256,7 @@ void RaidArray::release(Slot& slot) {
     slot.base.reset();
     slot.is_configured = false;
     slot.may_lie = false;
+    slot.may_be_whole = false;
     if (state_ != RaidState::configuring || superblock_) slot.name.reset();
     slot.data_offset = 0;
     if (state_ == RaidState::configuring && !superblock_) slot.data_size = 0;

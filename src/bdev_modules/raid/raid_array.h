@@ -124,6 +124,7 @@ private:
         std::unique_ptr<Base> base;  // while it is not the device's
         bool is_configured = false;
         bool may_lie = false;  // of others its superblock may say that they failed, and they stayed
+        bool may_be_whole = false;  // some superblock may say so of it, while it is being filled
         uint64_t data_offset = 0;
         uint64_t data_size = 0;
     };
@@ -163,10 +164,11 @@ private:
     Task<void> clear_superblocks();
 
     Task<Result<void>> take_in(size_t slot, std::unique_ptr<Base> base);
-    void start_process(size_t target, uint64_t done_blocks);
+    void start_process(size_t target, uint64_t done_blocks, env::TimeNs delay = 0);
     Task<void> stop_process();
     Task<void> run_process(Hold self, std::unique_ptr<Process> process);
-    Task<void> finish_process();
+    // False: nobody else could be told that the target is whole.
+    Task<bool> finish_process();
     Task<void> lose(Hold self, size_t slot, Loss why);
     Task<void> resize(Hold self);
 

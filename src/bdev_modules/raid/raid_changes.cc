@@ -10,6 +10,12 @@
 
 namespace weft::bdev {
 
+namespace {
+
+constexpr env::TimeNs tell_again_after = env::ns_per_s;
+
+}  // namespace
+
 // A base goes ---------------------------------------------------------------------------------------------------------
 
 void RaidArray::on_base_gone(size_t index) { spawn(lose(Hold(*this), index, Loss::gone)); }
@@ -107,7 +113,8 @@ Task<std::optional<std::vector<size_t>>> RaidArray::strike_out(size_t at, Loss w
         std::exchange(member->state, why == Loss::failed ? MemberState::failed : MemberState::missing);
     std::vector<size_t> failed = co_await write_superblock(at);
     // Those that do not say of it that it is whole need not be told that it is not.
-    if (failed.size() + 1 < discovered() || before != MemberState::configured) co_return failed;
+    const bool is_told_of = before == MemberState::configured || slots_[at].may_be_whole;
+    if (failed.size() + 1 < discovered() || !is_told_of) co_return failed;
     member->state = before;
     for (const size_t other : failed) slots_[other].may_lie = true;
     co_return std::nullopt;
@@ -202,7 +209,7 @@ Task<Result<void>> RaidArray::take_in(size_t at, std::unique_ptr<Base> base) {
 
 // Rebuilds ------------------------------------------------------------------------------------------------------------
 
-void RaidArray::start_process(size_t target, uint64_t done_blocks) {
+void RaidArray::start_process(size_t target, uint64_t done_blocks, env::TimeNs delay) {
     const RaidOptions& options = house_.options();
     auto process = std::make_unique<Process>();
     process->target = target;
@@ -210,7 +217,8 @@ void RaidArray::start_process(size_t target, uint64_t done_blocks) {
         *device_, Rebuild::Options{.target = target,
                                    .window_bytes = uint64_t{options.process_window_size_kb} * 1024,
                                    .bytes_per_second_max = uint64_t{options.process_max_bandwidth_mb_sec} << 20,
-                                   .done_blocks = done_blocks});
+                                   .done_blocks = done_blocks,
+                                   .delay = delay});
     process_ = process.get();
     spawn(run_process(Hold(*this), std::move(process)));
 }
@@ -234,7 +242,11 @@ Task<void> RaidArray::run_process(Hold self, std::unique_ptr<Process> process) {
         co_return;
     }
     switch (outcome) {
-        case Rebuild::Outcome::finished: co_return co_await finish_process();
+        case Rebuild::Outcome::finished:
+            if (co_await finish_process()) co_return;
+            WEFT_WARNLOG("raid {}: base bdev {} is filled, and counts when the superblock of another can be written",
+                         log::quoted(name_), log::quoted(slots_[process->target].name.value_or("")));
+            co_return start_process(process->target, process->rebuild->done_blocks(), tell_again_after);
         case Rebuild::Outcome::stopped:
         case Rebuild::Outcome::target_failed:
         case Rebuild::Outcome::source_failed: break;
@@ -247,24 +259,35 @@ Task<void> RaidArray::run_process(Hold self, std::unique_ptr<Process> process) {
     co_await lose(std::move(self), process->target, is_target ? Loss::failed : Loss::asked);
 }
 
-Task<void> RaidArray::finish_process() {
+// The others are told first. If none of them can be, one of them alone would be the raid after a restart, without what
+// was written meanwhile, however much the target knows: it is not whole as long as only it says so.
+Task<bool> RaidArray::finish_process() {
     const size_t target = process_->target;
     if (superblock_) {
-        superblock_->member_in(target)->state = MemberState::configured;
-        const std::vector<size_t> failed = co_await write_superblock();
-        if (std::ranges::find(failed, target) != failed.end()) {
+        MemberState& state = superblock_->member_in(target)->state;
+        const MemberState before = std::exchange(state, MemberState::configured);
+        const std::vector<size_t> failed = co_await write_superblock(target);
+        if (failed.size() + 1 == discovered()) {
+            state = before;
+            slots_[target].may_be_whole = true;
+            co_return false;
+        }
+        const bool is_written = co_await write_superblock_to(target, serialize(*superblock_));
+        for (const size_t other : failed) spawn(lose(Hold(*this), other, Loss::failed));
+        if (!is_written) {
             process_ = nullptr;
             spawn(lose(Hold(*this), target, Loss::failed));
-            co_return;
+            co_return true;
         }
-        for (const size_t other : failed) spawn(lose(Hold(*this), other, Loss::failed));
     }
+    slots_[target].may_be_whole = false;
     co_await device_->set_in_sync(target);
     process_ = nullptr;
     WEFT_NOTICELOG("raid {}: base bdev {} is rebuilt", log::quoted(name_),
                    log::quoted(slots_[target].name.value_or("")));
     house_.registry().note_change(name_);
     if (discovered() < slots_.size()) house_.look_for_members(*this);
+    co_return true;
 }
 
 // Sizes ---------------------------------------------------------------------------------------------------------------

@@ -22,12 +22,17 @@ std::unique_ptr<RaidChannel> RaidChannel::make(RaidDevice& device) {
 
 // On the list before it looks at the bases: who changes them afterwards finds it there.
 RaidChannel::RaidChannel(RaidDevice& device)
-    : StackedChannel(device), raid_(device), home_(Thread::current()), modes_(device.base_count(), BaseMode::absent) {
+    : StackedChannel(device),
+      raid_(device),
+      home_(Thread::current()),
+      modes_(device.base_count(), BaseMode::absent),
+      again_poller_(*this) {
+    again_poller_.pause();
     raid_.add_channel_thread(home_);
 }
 
 RaidChannel::~RaidChannel() {
-    WEFT_ASSERT(held_.empty());
+    WEFT_ASSERT(held_.empty() && again_.empty());
     raid_.remove_channel_thread(home_);
 }
 
@@ -104,6 +109,44 @@ void RaidChannel::unlock(RangeLocks::Range* range) {
     free_ranges_.push_back(range);
 }
 
+// Reads of what may have failed --------------------------------------------------------------------------------------
+
+RaidChannel::Again::Again(RaidChannel& channel) : Poller(Thread::current(), "raid_again", 0), channel_(channel) {}
+
+RangeLocks::Range* RaidChannel::lock_for_read(const Request& /*parent*/) { return nullptr; }
+bool RaidChannel::read_again(Request& /*parent*/) { return false; }
+
+void RaidChannel::read_again_later(Request& parent) {
+    RaidIo& io = io_of(parent);
+    if (std::exchange(io.is_read_again, true)) return;
+    hold(parent);
+    again_.push_back(parent);
+    again_poller_.resume();
+}
+
+uint32_t RaidChannel::read_some_again() {
+    uint32_t started = 0;
+    for (Request* request = again_.front(); request != nullptr;) {
+        Request* const next = decltype(again_)::next(*request);
+        if (is_under_way_again(*request)) {
+            again_.remove(*request);
+            let_go(*request);
+            ++started;
+        }
+        request = next;
+    }
+    if (again_.empty()) again_poller_.pause();
+    return started;
+}
+
+bool RaidChannel::is_under_way_again(Request& parent) {
+    if (is_waiting_for_children(parent)) return false;
+    if (status_of(parent) != Status::success) return true;  // it has failed
+    RaidIo& io = io_of(parent);
+    if (io.lock == nullptr) io.lock = lock_for_read(parent);
+    return io.lock != nullptr && read_again(parent);
+}
+
 // Writes to several bases ---------------------------------------------------------------------------------------------
 
 Child& RaidChannel::take_write(Request& parent, size_t base) {
@@ -117,6 +160,8 @@ void RaidChannel::write_ended(Child& child) {
         ++io.succeeded;
     } else if (mode(child.base) != BaseMode::absent && !mutant::on(mutant::failed_side_stays)) {
         io.failed.set(child.base);
+        if (!io.doubted.test(child.base)) raid_.begin_doubt(child.base);
+        io.doubted.set(child.base);
         if (io.error == Status::success) io.error = child.status;
     }
     write_gone(*child.parent);
@@ -184,6 +229,11 @@ Status RaidChannel::family_ended(Request& parent, Status status) {
     RaidIo& io = io_of(parent);
     release(parent);
     if (io.lock != nullptr) unlock(std::exchange(io.lock, nullptr));
+    for (size_t base = 0; io.doubted.any() && base < modes_.size(); ++base) {
+        if (!io.doubted.test(base)) continue;
+        io.doubted.reset(base);
+        raid_.end_doubt(base);
+    }
     return status;
 }
 

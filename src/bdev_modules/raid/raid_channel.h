@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/mutants.h"
 #include "bdev/stack/stacked_channel.h"
 #include "bdev_modules/raid/raid_device.h"
 
@@ -48,9 +49,21 @@ protected:
         uint16_t first = 0;      // … likewise
         void* strips = nullptr;  // … likewise
         std::bitset<raid_bases_max> failed;
+        std::bitset<raid_bases_max> doubted;  // by this write
+        bool is_read_again = false;
     };
     static RaidIo& io_of(Request& parent) { return extra<RaidIo>(parent); }
     static RaidIo& make_io(Request& parent) { return *new (&extra<RaidIo>(parent)) RaidIo(); }
+
+    // Reads. What a base in doubt said counts only when the blocks were locked, since a write of them may be what
+    // failed there. Read without a lock, the request is read once more, all of it: when its children have ended and it
+    // has got its lock, by read_again(), which takes the children, or says false when there is no room for them now.
+    [[nodiscard]] bool is_in_doubt(size_t base) const {
+        return raid_.is_in_doubt(base) && !mutant::on(mutant::failed_side_believed);
+    }
+    void read_again_later(Request& parent);
+    [[nodiscard]] virtual RangeLocks::Range* lock_for_read(const Request& parent);
+    virtual bool read_again(Request& parent);
 
     // Keeps others off blocks of the bases' data. nullptr: somebody has them now, or there is no memory.
     [[nodiscard]] RangeLocks::Range* lock(uint64_t first, uint64_t end, bool writes);
@@ -81,7 +94,18 @@ protected:
     virtual void release(Request& /*parent*/) {}
 
 private:
+    class Again final : public Poller {
+    public:
+        explicit Again(RaidChannel& channel);
+        uint32_t poll() override { return channel_.read_some_again(); }
+        Sleep prepare_sleep() override { return Sleep::briefly; }
+
+    private:
+        RaidChannel& channel_;
+    };
     void write_gone(Request& parent);
+    uint32_t read_some_again();
+    bool is_under_way_again(Request& parent);
 
     RaidDevice& raid_;
     Thread& home_;
@@ -91,6 +115,8 @@ private:
     std::vector<std::unique_ptr<Ranges>> range_memory_;
     std::vector<RangeLocks::Range*> free_ranges_;
     IntrusiveList<Request, &Request::link> held_;  // until a base that failed them is settled
+    IntrusiveList<Request, &Request::link> again_;  // until they are read once more
+    Again again_poller_;
 };
 
 }  // namespace weft::bdev

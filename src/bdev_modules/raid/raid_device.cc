@@ -59,7 +59,7 @@ RaidDevice::RaidDevice(Options options, Registry& registry, std::vector<std::uni
     update_supported();
 }
 
-RaidDevice::~RaidDevice() = default;
+RaidDevice::~RaidDevice() { WEFT_ASSERT(doubts_ == 0); }
 
 Task<void> RaidDevice::close() {
     co_await owner_.on_close();
@@ -122,6 +122,17 @@ Task<void> RaidDevice::visit_channels(Visit visit) {
 // Any thread.
 void RaidDevice::report_failure(size_t index) {
     if (!slots_[index].is_reported.exchange(true, std::memory_order_acq_rel)) home_.post(slots_[index].report);
+}
+
+// The base's own count is never behind the sum, for who sees one.
+void RaidDevice::begin_doubt(size_t index) {
+    slots_[index].doubts.fetch_add(1, std::memory_order_acq_rel);
+    doubts_.fetch_add(1, std::memory_order_acq_rel);
+}
+
+void RaidDevice::end_doubt(size_t index) {
+    doubts_.fetch_sub(1, std::memory_order_acq_rel);
+    slots_[index].doubts.fetch_sub(1, std::memory_order_acq_rel);
 }
 
 Task<void> RaidDevice::take_out(size_t index) {

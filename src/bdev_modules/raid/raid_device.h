@@ -74,6 +74,14 @@ public:
     [[nodiscard]] RangeLocks& locks() { return locks_; }
     [[nodiscard]] accel::Framework& accel() const { return accel_; }
     void report_failure(size_t index);
+    // A base is in doubt while a write or a flush is under way that has failed there: what it has may be old, or torn
+    // within a block, and who reads it cannot tell.
+    [[nodiscard]] bool is_in_doubt(size_t index) const {
+        return doubts_.load(std::memory_order_acquire) != 0 &&
+               slots_[index].doubts.load(std::memory_order_acquire) != 0;
+    }
+    void begin_doubt(size_t index);
+    void end_doubt(size_t index);
 
     // The rest is for the owner, on the app thread.
     [[nodiscard]] size_t count_of(BaseMode mode) const;
@@ -107,6 +115,7 @@ private:
         std::atomic<BaseMode> mode = BaseMode::absent;
         uint64_t data_offset = 0;
         std::atomic<bool> is_reported = false;
+        std::atomic<uint32_t> doubts = 0;
         FailureReport report;
     };
     template <class Visit>
@@ -118,6 +127,7 @@ private:
     Owner& owner_;
     Thread& home_;
     std::vector<Slot> slots_;
+    std::atomic<uint32_t> doubts_{0};  // of all bases: what every read looks at
     std::atomic<uint32_t> supported_{0};
     RangeLocks locks_;
     SpinLock threads_lock_;  // channels come and go on many threads; never taken per I/O

@@ -4,15 +4,7 @@
 namespace weft::bdev {
 namespace {
 
-class RaidFailure : public RaidWorld {
-protected:
-    bool is_configured(size_t slot) { return facts()["base_bdevs_list"][slot]["is_configured"] == true; }
-    void slow(bool is_on) {
-        for (Device* device : registry_.all()) {
-            if (auto* test_disk = dynamic_cast<TestDisk*>(device)) test_disk->is_slow = is_on;
-        }
-    }
-};
+class RaidFailure : public RaidWorld {};
 
 // Writes and reads as long as it lives, with a model; two of them share no blocks.
 class Load {
@@ -325,6 +317,43 @@ TEST_F(RaidFailure, TheSuperblockOfTheTargetCannotBeWrittenWhenItIsFilled) {
     const auto written_last = parse_superblock(Bytes(*disk("B").data).first(superblock_bytes_max));
     ASSERT_TRUE(written_last.has_value() && written_last->has_value());
     EXPECT_EQ((*written_last)->member_in(1)->state, MemberState::configured);
+}
+
+// If B counted now and went on alone, A, which says that it is the only one, would be the raid after a restart.
+TEST_F(RaidFailure, ABaseIsNotWholeWhileOnlyItSaysSo) {
+    add_disks(2, 3 * mib);
+    ASSERT_TRUE(make(RaidLevel::raid1, 2, 0, true));
+    ASSERT_TRUE(remove_base("B"));
+    ASSERT_TRUE(add_base("B")) << last_error_;
+    ASSERT_TRUE(is_rebuilding());
+    disk("A").refuses_end = 8;
+    const auto on = [this](const char* name) {
+        return **parse_superblock(Bytes(*disk(name).data).first(superblock_bytes_max));
+    };
+    const auto percent = [this]() -> Json {
+        return is_rebuilding() ? facts()["process"]["progress"]["percent"] : Json();
+    };
+    ASSERT_TRUE(world_.wait_for([&] { return percent() == 100; }));
+    for (int turn = 0; turn < 100; ++turn) world_.turn();
+    EXPECT_EQ(percent(), 100) << "it is filled, and goes on asking";
+    EXPECT_EQ(on("B").member_in(1)->state, MemberState::missing);
+    EXPECT_EQ(client().write(0, 8, std::byte{7}), Status::success);
+    disk("A").fails_writes = true;
+    EXPECT_EQ(client().write(0, 8, std::byte{8}), Status::write_error) << "B cannot stand for A";
+    EXPECT_TRUE(is_configured(0));
+    disk("A").fails_writes = false;
+    disk("B").fails_writes = true;
+    EXPECT_EQ(client().write(0, 8, std::byte{8}), Status::write_error) << "A may say that B is whole";
+    EXPECT_TRUE(is_configured(1));
+    disk("B").fails_writes = false;
+    EXPECT_EQ(client().write(0, 8, std::byte{9}), Status::success);
+    disk("A").refuses_end = 0;
+    EXPECT_TRUE(rebuilt());
+    for (const char* name : {"A", "B"}) {
+        EXPECT_EQ(on(name).member_in(0)->state, MemberState::configured);
+        EXPECT_EQ(on(name).member_in(1)->state, MemberState::configured);
+    }
+    EXPECT_TRUE(client().reads(0, 8, std::byte{9}));
 }
 
 // What failed may be written all the same: a base of which that is so is not left behind, since it might come back

@@ -63,7 +63,8 @@ Task<Rebuild::Outcome> Rebuild::work() {
         part->reset(static_cast<std::byte*>(::operator new(memory.bytes, alignment, std::nothrow)));
         if (!*part) co_return Outcome::target_failed;
     }
-    env::TimeNs next = Reactor::current().now();
+    env::TimeNs next = Reactor::current().now() + options_.delay;
+    co_await pause_until(next);
     for (uint64_t first = done_blocks(); first < base_blocks(); first = done_blocks()) {
         if (is_stopped_.load(std::memory_order_relaxed)) co_return Outcome::stopped;
         const uint64_t blocks = std::min(window, base_blocks() - first);
@@ -76,17 +77,22 @@ Task<Rebuild::Outcome> Rebuild::work() {
             static_cast<double>(blocks * parts_ * block_bytes) / static_cast<double>(options_.bytes_per_second_max);
         next = std::max(next, now - std::min(now, env::ns_per_ms)) +
                static_cast<env::TimeNs>(seconds * static_cast<double>(env::ns_per_s));
-        // In steps, so that stop() is heard.
-        while (Reactor::current().now() < next && !is_stopped_.load(std::memory_order_relaxed)) {
-            co_await sleep_for(std::min(next - Reactor::current().now(), 50 * env::ns_per_ms));
-        }
+        co_await pause_until(next);
     }
+    if (is_stopped_.load(std::memory_order_relaxed)) co_return Outcome::stopped;
     Request flush;
     flush.op = Op::flush;
     Device& target = device_.base(options_.target)->device();
     if (!target.supports(Op::flush)) co_return Outcome::finished;
     const Status flushed = co_await run_request(device_.registry(), target, flush);
     co_return flushed == Status::success ? Outcome::finished : Outcome::target_failed;
+}
+
+// In steps, so that stop() is heard.
+Task<void> Rebuild::pause_until(env::TimeNs moment) {
+    while (Reactor::current().now() < moment && !is_stopped_.load(std::memory_order_relaxed)) {
+        co_await sleep_for(std::min(moment - Reactor::current().now(), 50 * env::ns_per_ms));
+    }
 }
 
 // Nobody writes to the window meanwhile: who wrote before it goes to the target, too, and who comes after it waits.

@@ -17,6 +17,7 @@ public:
         uint64_t window_bytes = 0;            // of the raid
         uint64_t bytes_per_second_max = 0;    // of the raid; 0: no limit
         uint64_t done_blocks = 0;             // of a base's data, from an earlier run
+        env::TimeNs delay = 0;                // before it begins
     };
     enum class Outcome : uint8_t { finished, stopped, target_failed, source_failed };
 
@@ -33,6 +34,7 @@ public:
 private:
     struct Memory;
     Task<Outcome> work();
+    Task<void> pause_until(env::TimeNs moment);
     Task<Outcome> do_window(uint64_t first, uint64_t blocks, Memory& memory);
     Task<Status> read(uint64_t first, uint64_t blocks, Memory& memory);
     Task<Status> run_on(size_t base, Op op, uint64_t first, uint64_t blocks, MutableBytes data);

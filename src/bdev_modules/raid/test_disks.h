@@ -56,13 +56,16 @@ public:
     [[nodiscard]] bool supports(Op op) const override { return op <= Op::write_zeroes || op == Op::compare; }
 
     Status perform(Request& request) {
-        const bool is_read = request.op == Op::read || request.op == Op::compare;
+        const bool reads_only = is_read(request.op);
         const uint64_t end = request.lba + request.blocks;
         const bool is_bad = request.lba < bad_end && bad_begin < end;
-        if (is_read && (fails_reads || is_bad)) return Status::read_error;
-        if (!is_read && fails_writes) return Status::write_error;
-        if (!is_read && request.op != Op::flush) {
-            if (request.lba < refuses_end && refuses_begin < end) return Status::write_error;
+        if (reads_only && (fails_reads || is_bad)) return Status::read_error;
+        if (!reads_only && fails_writes) return Status::write_error;
+        if (!reads_only && request.op != Op::flush) {
+            if (request.lba < refuses_end && refuses_begin < end) {
+                if (tears) std::memset(data->data() + request.lba * block_bytes(), 0xDD, block_bytes() / 2);
+                return Status::write_error;
+            }
             if (writes_left == 0) return Status::write_error;
             --writes_left;
         }
@@ -86,17 +89,20 @@ public:
         }
         return Status::success;
     }
+    static bool is_read(Op op) { return op == Op::read || op == Op::compare; }
     void resize(uint64_t blocks) {
         data->resize(blocks * block_bytes());
         set_block_count(blocks);
     }
 
     std::atomic<bool> is_slow = false;
+    std::atomic<bool> keeps_reads = false;  // while it is slow: none ends
     std::atomic<bool> fails_reads = false;
     std::atomic<bool> fails_writes = false;
     std::atomic<bool> fails_to_open = false;
     std::atomic<uint64_t> bad_begin = 0, bad_end = 0;  // cannot be read until it is written
     std::atomic<uint64_t> refuses_begin = 0, refuses_end = 0;  // cannot be written
+    std::atomic<bool> tears = false;  // … and half of a block is written all the same
     std::atomic<uint64_t> writes_left = UINT64_MAX;            // after these all fail
     std::atomic<uint64_t> reads = 0, writes = 0;
     std::unique_ptr<std::vector<std::byte>> data;
@@ -125,6 +131,7 @@ inline uint32_t TestDiskChannel::end_some() {
         if (random_() % 2 == 0) continue;
         const size_t at = random_() % started_.size();
         Request& request = *started_[at];
+        if (disk_.keeps_reads && TestDisk::is_read(request.op)) continue;
         started_.erase(started_.begin() + static_cast<ptrdiff_t>(at));
         finish(request, disk_.perform(request));
         ++ended;
@@ -164,6 +171,12 @@ protected:
     void add_disks(size_t count, uint64_t blocks = 256) {
         for (size_t at = 0; at < count; ++at) add_disk(std::string(1, static_cast<char>('A' + at)), blocks);
         examined();
+    }
+    bool is_configured(size_t slot) { return facts()["base_bdevs_list"][slot]["is_configured"] == true; }
+    void slow(bool is_on) {
+        for (Device* device : registry_.all()) {
+            if (auto* test_disk = dynamic_cast<TestDisk*>(device)) test_disk->is_slow = is_on;
+        }
     }
     TestDisk& disk(const std::string& name) { return static_cast<TestDisk&>(*registry_.find(name)); }
     void remove_disk(const std::string& name) { ASSERT_TRUE(world_.run(registry_.remove(name)).has_value()) << name; }
