@@ -59,7 +59,8 @@ void SimFileQueue::flush() {
         if (operation->kind == FileOperation::Kind::sync_data) active.snapshot = file.node().contents.begin_sync();
         const uint64_t number = ++started_;
         active_.emplace(number, std::move(active));
-        machine.disk.core().after(machine.disk.sample_latency(), [&machine, queue = id_, boot = machine.boot, number] {
+        const TimeNs latency = machine.disk.sample_latency() + file.faults().delay;
+        machine.disk.core().after(latency, [&machine, queue = id_, boot = machine.boot, number] {
             // The queue may have gone with a crash.
             const auto at = machine.file_queues.find(queue);
             if (machine.boot == boot && at != machine.file_queues.end()) at->second->complete(number);

@@ -37,6 +37,7 @@ struct FileFaults {
     double short_transfer = 0;
     uint32_t short_unit_bytes = 1;  // where a transfer is cut, when the file's alignment is not more
     uint64_t capacity_bytes = std::numeric_limits<uint64_t>::max();  // no_space beyond
+    TimeNs delay = 0;  // of each operation, besides the disk's latency
     bool has_zero_range = true;  // false: not_supported
     bool has_punch_hole = true;
 };

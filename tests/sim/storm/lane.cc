@@ -94,6 +94,14 @@ void Lane::choose() {
     range_ = choose_range(has_data ? storm_.plan.transport.max_io_size / sector_bytes : 1024,
                           kind == Kind::read ? device.block_sectors() : device.unit_sectors());
     is_forced_ = prng_.below(8) == 0;
+    const auto& writes = storm_.writes_under_way[device_];
+    const bool is_curious = prng_.below(8) == 0;
+    const bool asks_for_old = prng_.coin();  // the oldest may be the one that is in trouble
+    if (kind == Kind::read && is_curious && !writes.empty()) {
+        const SectorRange written = asks_for_old ? writes.begin()->second : writes.rbegin()->second;
+        const uint64_t unit = device.block_sectors();
+        range_ = {written.first + prng_.below(written.count / unit) * unit, unit};
+    }
     prepare(kind);
 }
 
@@ -141,6 +149,7 @@ void Lane::prepare(Kind kind) {
         case Kind::write:
             command.opcode = static_cast<uint8_t>(IoOpcode::write);
             value_ = ++storm_.last_value;
+            storm_.writes_under_way[device_].emplace(value_, range_);
             data_ = take_buffer(range_.count * sector_bytes);
             for (uint64_t at = 0; at < range_.count; ++at) {
                 stamp_sector(data_.subspan(at * sector_bytes, sector_bytes), model.device(), range_.first + at, value_);
@@ -194,6 +203,7 @@ void Lane::prepare_deallocate() {
 
 void Lane::done() {
     ++storm_.commands_done;
+    if (kind_ == Kind::write) storm_.writes_under_way[device_].erase(value_);
     const env::TimeNs took = storm_.rig.world().now() - sent_at_;
     if (took > prompt_time && storm_.is_prompt() && !io_.is_status_local) {
         fail(fmt::format("it took {} ms, and nothing was in its way", took / env::ns_per_ms));
@@ -223,7 +233,12 @@ void Lane::succeeded() {
             if (is_comparable_ && model.quiet_since(range_) < began_) fail("different data was found the same");
             model.read_lost(began_);
             break;
-        default: model.write_done(range_, began_, !device.is_file() || (is_forced_ && kind_ == Kind::write)); break;
+        default:
+            if (std::string problem =
+                    model.write_done(range_, began_, !device.is_file() || (is_forced_ && kind_ == Kind::write));
+                !problem.empty()) {
+                fail(problem);
+            }
     }
 }
 

@@ -75,7 +75,8 @@ void RegisterModel::supersede(Sector& sector, const Version& by, Tick moment) {
     }
 }
 
-void RegisterModel::write_done(SectorRange range, Tick began, bool is_durable) {
+std::string RegisterModel::write_done(SectorRange range, Tick began, bool is_durable) {
+    std::string problem;
     const Tick now = next_tick();
     tell(range, "a write is acknowledged", began);
     for (uint64_t at = range.first; at < range.end(); ++at) {
@@ -85,9 +86,14 @@ void RegisterModel::write_done(SectorRange range, Tick began, bool is_durable) {
         if (version->over != never && !is_durable) continue;
         version->is_acknowledged = true;
         version->is_forced = is_durable;
+        if (version->over == never && version->is_seen_in_parts && problem.empty()) {
+            problem = fmt::format("device {}, sector {}: write {} has not failed, and a read gave parts of its block",
+                                  device_, at, version->value);
+        }
         if (version->over == never) version->over = now;
         supersede(sectors_[at], *version, now);
     }
+    return problem;
 }
 
 void RegisterModel::write_lost(SectorRange range, Tick began, bool is_over) {
@@ -135,9 +141,11 @@ std::optional<std::string> RegisterModel::check_sector(uint64_t number, Tick beg
     Sector& sector = sectors_[number];
     Version* found = nullptr;
     bool is_torn = false;
+    bool is_open = false;
     for (Version& version : sector) {
         if (version.value != *value || version.dead <= began) continue;
-        is_torn = is_torn || version.is_torn || (writes_fail_ && version.over == never);
+        is_torn = is_torn || version.is_torn;
+        is_open = is_open || version.over == never;
         found = &version;  // the newest of several
     }
     if (found == nullptr) {
@@ -148,6 +156,7 @@ std::optional<std::string> RegisterModel::check_sector(uint64_t number, Tick beg
     if (watched_ == number) tell({number, 1}, "a read gave", began, fmt::format("{}", *value));
     given = *found;
     given.is_torn = is_torn;
+    if (is_open) given.over = never;
     // What was over before the read began is older than what it gave; of writes of one value (zeroes) it may be any.
     const Tick now = tick_;
     if (is_mirrored_) return std::nullopt;
@@ -157,13 +166,49 @@ std::optional<std::string> RegisterModel::check_sector(uint64_t number, Tick beg
     return std::nullopt;
 }
 
+// What the sectors of one block gave.
+class RegisterModel::Block {
+public:
+    void add(const Version& given) {
+        if (count_++ == 0) first_ = given.value;
+        if (given.value != first_) other_ = given.value;
+        is_mixed_ = is_mixed_ || given.value != first_;
+        is_torn_ = is_torn_ || given.is_torn;
+        if (given.over != never || given.began == open_) return;
+        // Of zeroes it is not known who wrote them.
+        is_open_unclear_ = open_ != 0 || given.value == zeroes;
+        open_ = given.began;
+    }
+    [[nodiscard]] uint64_t count() const { return count_; }
+    // Of several writes, each of which is known not to have failed, or may yet fail.
+    [[nodiscard]] bool is_mixed() const { return is_mixed_ && !is_torn_; }
+    [[nodiscard]] bool has_open() const { return open_ != 0; }
+    // The one write that must have failed.
+    [[nodiscard]] std::optional<Tick> culprit() const { return is_open_unclear_ ? std::nullopt : std::optional(open_); }
+    [[nodiscard]] Value first() const { return first_; }
+    [[nodiscard]] Value other() const { return other_; }
+
+private:
+    uint64_t count_ = 0;
+    Value first_ = zeroes;
+    Value other_ = zeroes;
+    bool is_mixed_ = false;
+    bool is_torn_ = false;
+    bool is_open_unclear_ = false;
+    Tick open_ = 0;  // 0: none
+};
+
+void RegisterModel::note_parts(SectorRange block, const Block& seen) {
+    const auto culprit = seen.culprit();
+    for (uint64_t at = block.first; culprit && at < block.end(); ++at) {
+        if (Version* version = find(sectors_[at], *culprit)) version->is_seen_in_parts = true;
+    }
+}
+
 std::string RegisterModel::read_done(SectorRange range, Tick began, Bytes data, uint32_t block_sectors) {
     WEFT_ASSERT(data.size() == range.count * sector_bytes);
     next_tick();
-    Version first;
-    Value other = zeroes;
-    bool is_torn = false;
-    bool is_mixed = false;
+    Block seen;
     std::string result;
     for (uint64_t at = 0; at < range.count && result.empty(); ++at) {
         Version given;
@@ -172,18 +217,17 @@ std::string RegisterModel::read_done(SectorRange range, Tick began, Bytes data, 
             result = std::move(*problem);
             break;
         }
-        if (at % block_sectors == 0) {
-            first = given;
-            is_torn = is_mixed = false;
+        seen.add(given);
+        if (seen.count() < block_sectors) continue;
+        const SectorRange block{range.first + at + 1 - block_sectors, block_sectors};
+        if (seen.is_mixed() && writes_fail_ && seen.has_open()) {
+            note_parts(block, seen);
+        } else if (seen.is_mixed()) {
+            result =
+                fmt::format("device {}, block of sectors {} to {}: parts of writes {} and {}; there may be {}", device_,
+                            block.first, block.end() - 1, seen.first(), seen.other(), describe(block.end() - 1));
         }
-        is_torn = is_torn || given.is_torn;
-        if (given.value != first.value) other = given.value;
-        is_mixed = is_mixed || given.value != first.value;
-        if (is_mixed && !is_torn && at % block_sectors == block_sectors - 1) {
-            result = fmt::format("device {}, block of sectors {} to {}: parts of writes {} and {}; there may be {}",
-                                 device_, range.first + at + 1 - block_sectors, range.first + at, first.value, other,
-                                 describe(range.first + at));
-        }
+        seen = Block();
     }
     reads_.erase(reads_.find(began));
     return result;

@@ -28,7 +28,8 @@ public:
     using Tick = uint64_t;
 
     // A new device: zeroes. Names it in messages and stamps.
-    // With `writes_fail` a write may leave a block in parts before it is known to have failed.
+    // With `writes_fail` a write may leave a block in parts before it is known to have failed; if it does not fail
+    // then, it may not have been seen so.
     RegisterModel(uint32_t device, uint64_t sectors, bool writes_fail = false);
 
     [[nodiscard]] uint32_t device() const { return device_; }
@@ -36,8 +37,8 @@ public:
 
     // A write (or zeroing: value `zeroes`) is sent. Its answer is one of the three below, or never comes.
     Tick begin_write(SectorRange range, Value value);
-    // Success. With `is_durable` it is on the medium (FUA).
-    void write_done(SectorRange range, Tick began, bool is_durable);
+    // Success. With `is_durable` it is on the medium (FUA). The problem, "" when there is none.
+    std::string write_done(SectorRange range, Tick began, bool is_durable);
     // It failed, or its answer was lost: done or not, sector by sector. Until settle() it may still be going on.
     void write_lost(SectorRange range, Tick began, bool is_over);
     // Writes that were lost and began before this are over.
@@ -84,6 +85,7 @@ private:
         bool is_acknowledged = false;
         bool is_forced = false;  // FUA
         bool is_torn = false;  // lost: of its block perhaps only some sectors
+        bool is_seen_in_parts = false;  // while it was under way
         bool is_given_up = false;  // no flush makes it durable any more
         Tick began = 0;
         Tick over = never;  // from then on it happens no more
@@ -100,6 +102,8 @@ private:
     void supersede(Sector& sector, const Version& by, Tick moment);
     void tidy(Sector& sector);
     [[nodiscard]] std::optional<std::string> check_sector(uint64_t number, Tick began, Bytes bytes, Version& given);
+    class Block;
+    void note_parts(SectorRange block, const Block& seen);
 
     const uint32_t device_;
     const bool writes_fail_;

@@ -12,9 +12,10 @@ constexpr uint32_t device = 3;
 constexpr SectorRange block{8, 8};
 
 struct RegisterModelTest : testing::Test {
+    explicit RegisterModelTest(bool writes_fail = false) : model(device, 64, writes_fail) {}
     RegisterModel::Tick acknowledged(Value value, bool is_forced = false) {
         const auto began = model.begin_write(block, value);
-        model.write_done(block, began, is_forced);
+        EXPECT_EQ(model.write_done(block, began, is_forced), "");
         return began;
     }
     // What a read that happens now and gives these values of the first and the other sectors comes to.
@@ -30,7 +31,11 @@ struct RegisterModelTest : testing::Test {
         }
         return model.read_done(block, began, data, 8);
     }
-    RegisterModel model{device, 64};
+    RegisterModel model;
+};
+
+struct RegisterModelOfBadDisk : RegisterModelTest {
+    RegisterModelOfBadDisk() : RegisterModelTest(true) {}
 };
 
 TEST_F(RegisterModelTest, BeginsWithZeroes) {
@@ -53,6 +58,19 @@ TEST_F(RegisterModelTest, AWriteUnderWayMayBeSeenAndThenMustBe) {
     EXPECT_EQ(reads(1), "");
     EXPECT_EQ(reads(2), "");
     EXPECT_NE(reads(1), "") << "back to what was before";
+}
+
+TEST_F(RegisterModelOfBadDisk, WhatIsSeenInPartsMustFail) {
+    acknowledged(1);
+    const auto failed = model.begin_write(block, 2);
+    EXPECT_EQ(reads(2, 1), "") << "it may have failed, and nobody knows yet";
+    model.write_lost(block, failed, true);
+    const auto done = model.begin_write(block, 3);
+    EXPECT_EQ(reads(3, 2), "") << "either may be it";
+    EXPECT_EQ(model.write_done(block, done, false), "");
+    const auto torn = model.begin_write(block, 4);
+    EXPECT_EQ(reads(4, 3), "");
+    EXPECT_NE(model.write_done(block, torn, false).find("a read gave parts"), std::string::npos);
 }
 
 TEST_F(RegisterModelTest, AReadThatBeganEarlierMayGiveTheOlder) {

@@ -85,7 +85,7 @@ Child start_child(const RunOptions& options, uint64_t first, uint64_t count) {
     if (process == 0) {
         close(pipe_ends[0]);
         tell_fd = pipe_ends[1];
-        dup2(errors, STDERR_FILENO);
+        if (!options.watched) dup2(errors, STDERR_FILENO);
         run_child(options, first, count);
     }
     close(pipe_ends[1]);

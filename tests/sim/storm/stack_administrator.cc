@@ -42,6 +42,10 @@ Task<void> StackAdministrator::trouble(size_t device) {
     const uint64_t what = prng_.below(10);
     if (what == 0) co_return co_await pull_out(device);
     if (stack.has(Layer::error) && what < 6) co_return co_await inject(device);
+    if (stack.has(Layer::raid1) && storm_.plan.devices[device].is_file() && storm_.has(Part::disk_errors) &&
+        what % 2 == 0) {
+        co_return co_await break_side(device);
+    }
     if (stack.has_redundancy()) co_return co_await lose_side(device);
     if (stack.has(Layer::delay)) co_return change_latency(device);
 }
@@ -108,6 +112,27 @@ Task<void> StackAdministrator::inject(size_t device) {
     }
     storm_.reached(is_below ? "errors below a mirror" : "errors were injected");
     if (is_below) co_await restore(device);
+}
+
+// The file of one side fails many writes, each of which is done in part, until the side is out. The others are slow, so
+// that this takes a while: what the side has is wrong, and it is still one. No host sees any of it.
+Task<void> StackAdministrator::break_side(size_t device) {
+    const DevicePlan& plan = storm_.plan.devices[device];
+    const auto side = static_cast<uint32_t>(prng_.below(plan.stack.bases));
+    const TimeNs time = prng_.between(200, 3000) * env::ns_per_us;
+    if (!can_lose(storm_, device, side)) co_return co_await restore(device);
+    const auto faults_of = [&](uint32_t of) -> FileFaults& {
+        return storm_.rig.world().file_faults("target", file_name(plan, device, of));
+    };
+    set_disk_errors(storm_, device, false);
+    for (uint32_t at = 0; at < plan.stack.bases; ++at) faults_of(at).delay = at == side ? 0 : time;
+    faults_of(side).write_error = 0.3;
+    co_await sleep_for(2 * time);
+    for (uint32_t at = 0; at < plan.stack.bases; ++at) faults_of(at).delay = 0;
+    set_disk_errors(storm_, device, false);
+    storm_.reached("a side failed writes under load");
+    co_await restore(device);
+    set_disk_errors(storm_, device, true);
 }
 
 // By request or pulled out, and back.

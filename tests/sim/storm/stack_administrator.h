@@ -26,6 +26,7 @@ private:
     void change_latency(size_t device);
     Task<void> inject(size_t device);
     Task<void> lose_side(size_t device);
+    Task<void> break_side(size_t device);
     Task<void> restore(size_t device);
     Task<void> pull_out(size_t device);
 

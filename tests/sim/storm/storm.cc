@@ -266,6 +266,7 @@ Storm::Storm(const Plan& its_plan) : plan(its_plan), rig(its_plan.seed, rig_opti
     log::set_print_level(log::Level::error);
     watch_wire();
     stacks.resize(plan.devices.size());
+    writes_under_way.resize(plan.devices.size());
     for (size_t at = 0; at < plan.devices.size(); ++at) {
         models.push_back(std::make_unique<RegisterModel>(static_cast<uint32_t>(at), plan.devices[at].sectors,
                                                          has(Part::disk_errors) || has(Part::full_disks)));
@@ -349,6 +350,7 @@ StormResult run_storm(const Plan& plan, const std::optional<Watched>& watched) {
     mallopt(M_MMAP_THRESHOLD, 64 << 20);
     mallopt(M_TRIM_THRESHOLD, 512 << 20);
     Storm storm(plan);
+    if (watched) log::set_print_level(log::Level::notice);
     if (watched && watched->device < storm.models.size()) storm.models[watched->device]->watch(watched->sector);
     {
         Play play(storm);

@@ -55,6 +55,7 @@ struct Storm {
     std::vector<StackState> stacks;  // by device
     std::vector<std::unique_ptr<RegisterModel>> models;  // by device; the namespace id is one more
     Value last_value = 0;  // of all writes
+    std::vector<std::map<Value, SectorRange>> writes_under_way;  // by device, of all hosts; the first is the oldest
     uint64_t commands_done = 0;
     uint64_t commands_given = 0;  // how many of plan.commands were begun
     bool is_healing = false;

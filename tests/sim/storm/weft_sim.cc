@@ -168,7 +168,7 @@ int main_of(int argc, char** argv) {
     app.add_flag("--marks", options.prints_marks, "prints which situations were reached");
     app.add_option("--mutant", options.mutant, "runs seeds with this known bug switched on until one fails");
     app.add_flag("--mutants", options.all_mutants, "the same for every known bug; succeeds when each is found");
-    app.add_option("--watch", options.watch, "DEVICE:SECTOR whose story is told as it happens");
+    app.add_option("--watch", options.watch, "DEVICE:SECTOR whose story is told as it happens, and the target's log");
     app.add_option("--limit", options.run.seed_seconds_max, "seconds of real time that a seed may take")
         ->capture_default_str();
     app.add_flag("--list", options.lists, "names the parts and the mutants");
