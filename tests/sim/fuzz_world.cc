@@ -85,10 +85,15 @@ Task<void> FuzzWorld::make_device(std::string name) {
     Rig& rig = *rig_;
     if (rig.bdevs().is_taken(name)) co_return;
     if (name == "file") {
-        const auto made = co_await bdev::create_file_device(
-            rig.bdevs(), {.name = name, .filename = "/disk", .block_bytes = fuzz_block_bytes, .is_concurrent = true});
-        if (!made && made.error().code != Errc::already_exists) fuzz_failed("no file device: " + made.error().message);
-        co_return;
+        // It is busy for a moment when it is being made, or removed, by another step.
+        for (uint32_t left = 1000;; --left) {
+            const auto made = co_await bdev::create_file_device(
+                rig.bdevs(),
+                {.name = name, .filename = "/disk", .block_bytes = fuzz_block_bytes, .is_concurrent = true});
+            if (made || made.error().code == Errc::already_exists) co_return;
+            if (made.error().code != Errc::busy || left == 0) fuzz_failed("no file device: " + made.error().message);
+            co_await sleep_for(env::ns_per_ms);
+        }
     }
     if (name == "null") {
         (void)bdev::create_null_device(rig.bdevs(), {.name = name, .block_count = disk_blocks});
