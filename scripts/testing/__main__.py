@@ -13,7 +13,7 @@ from results import Counts, essence  # noqa: E402
 from stages import Stages  # noqa: E402
 
 HELP = """
-stages (default: all but tidy and conformance, in this order):
+stages (default: all but the last two and conformance, in this order):
   rules    scripts/house_rules.py and the tests of these scripts      1 case
   format   clang-format                                              1 case
   unit     GoogleTest programs beside the code                       preset release
@@ -26,7 +26,8 @@ stages (default: all but tidy and conformance, in this order):
   tsan     unit and sim under ThreadSanitizer; weft-sim with known bugs, which that build has too
   fuzz     every harness for ten seconds                             a case each
   vm       tests/vm: Linux kernels as hosts, in QEMU
-  tidy     clang-tidy on all files: half an hour on two cores         1 case, only when named
+  tidy     clang-tidy on what changed, for four minutes at most       1 case, only when named
+  tidy-all  … on all files: half an hour on two cores                 1 case, only when named
 
 A line a stage; logs in build/test-logs; the last line is `N passed, N failed, N skipped`.
 Environment: WEFT_TEST_MINUTES, a limit for the whole run (what it cuts off has failed).
@@ -87,8 +88,8 @@ class Run:
             elif name == "vm":
                 build("release")
                 steps.append(("vm", "release", self.stages.vm))
-            elif name == "tidy":
-                steps.append(("tidy", None, self.stages.tidy))
+            elif name in ("tidy", "tidy-all"):
+                steps.append((name, None, lambda is_all=name == "tidy-all": self.stages.tidy(is_all)))
             else:
                 steps.append((name, None, getattr(self.stages, name)))
         return steps
@@ -150,7 +151,7 @@ def on_signal(number, _):
 
 
 def main():
-    known = [*DEFAULT, "tidy"]
+    known = [*DEFAULT, "conformance", "tidy", "tidy-all"]
     parser = argparse.ArgumentParser(prog="./test", description="Builds Weft and runs its tests.", epilog=HELP,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help=f"only {', '.join(QUICK)}")

@@ -88,10 +88,11 @@ class Stages:
     def format(self):
         return self.one("format", [self.top / "scripts" / "format"], 300)
 
-    def tidy(self):
+    def tidy(self, is_all):
         if (configured := self.configure("release")) is not None:
             return configured
-        result = self.one("tidy", [self.top / "scripts" / "tidy", "--all"], TIDY_LIMIT)
+        result = self.one("tidy", [self.top / "scripts" / "tidy",
+                                   *(["--all"] if is_all else ["--minutes", "4"])], TIDY_LIMIT)
         result.note = (self.logs / "tidy.log").read_text(encoding="utf-8", errors="replace").rstrip().split("\n")[-1][:200]
         return result
 
