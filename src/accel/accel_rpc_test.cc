@@ -124,7 +124,7 @@ TEST_F(AccelRpcTest, AKeyIsNeverTold) {
 
 TEST_F(AccelRpcTest, WhatIsWrongWithAKeyIsSaidWithoutTheKey) {
     start();
-    const auto refused = [this](Json more) {
+    const auto refused = [this](const Json& more) {
         Json params{{"cipher", "AES_XTS"}, {"key", hex1}, {"key2", hex2}, {"name", "k"}};
         params.update(more);
         EXPECT_EQ(code_of("accel_crypto_key_create", params), -32602);

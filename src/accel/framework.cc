@@ -26,7 +26,9 @@ void Statistics::add(const Statistics& other) {
     retried_buffers += other.retried_buffers;
 }
 
-Result<std::unique_ptr<PreparedKey>> ModuleChannel::prepare(CryptoKeyRef, uint32_t) {
+Result<std::unique_ptr<PreparedKey>> ModuleChannel::prepare(
+    CryptoKeyRef /*key*/,  // NOLINT(performance-unnecessary-value-param): modules keep it
+    uint32_t /*block_bytes*/) {
     return fail(Errc::not_supported, "this module does not encrypt");
 }
 

@@ -135,7 +135,7 @@ public:
     // Before the start.
     Module& add_module(std::unique_ptr<Module> module);
     // Before the start. Errors: invalid_argument: there is no such module, it does not do that, or it is too late.
-    Result<void> assign(Op op, std::string_view module);
+    Result<void> assign(Op op, std::string_view name);
     // Errors: invalid_argument: too few steps for one sequence, or too much of something; too late.
     Result<void> set_options(const Options& options);
     [[nodiscard]] const Options& options() const { return options_; }

@@ -86,7 +86,7 @@ TEST_P(EveryForm, MetadataBeforeTheTupleIsGuarded) {
 }
 
 TEST_P(EveryForm, EveryBitOfTheTupleCounts) {
-    for (size_t bit = 0; bit < format().tuple_bytes() * 8U; ++bit) {
+    for (size_t bit = 0; bit < size_t{format().tuple_bytes()} * 8; ++bit) {
         Block block = made(0);
         block.metadata[format().tuple_offset() + bit / 8] ^= static_cast<std::byte>(1u << (bit % 8));
         const size_t guard_bytes = format().guard == Guard::crc16 ? 2 : format().guard == Guard::crc32 ? 4 : 8;

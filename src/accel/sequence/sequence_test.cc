@@ -88,7 +88,7 @@ protected:
     struct Place {
         Memory memory = Memory(1024);
         iovec piece = piece_of(memory);
-        operator std::span<const iovec>() const { return {&piece, 1}; }
+        operator std::span<const iovec>() const { return {&piece, 1}; }  // NOLINT(google-explicit-constructor)
     };
 };
 

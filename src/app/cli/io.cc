@@ -218,7 +218,7 @@ Task<Result<void>> IoCommand::without_data(IoSession& session) {
     const uint64_t to_the_end = session.size_bytes() - io_.offset;
     const uint64_t by_default = verb_ == Verb::write_uncor ? session.block_bytes() : to_the_end;
     const uint64_t length = length_ != 0 ? length_ : by_default;
-    const char* what = "";
+    const char* what = nullptr;
     switch (verb_) {
         case Verb::unmap:
             WEFT_CO_TRY(co_await session.unmap(io_.offset, length));

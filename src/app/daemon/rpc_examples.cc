@@ -120,7 +120,7 @@ constexpr std::string_view examples[] = {
     "nvmf_subsystem_remove_host nqn.2016-06.io.spdk:cnode1 nqn.2016-06.io.spdk:host1",
     "nvmf_subsystem_remove_listener nqn.2016-06.io.spdk:cnode1 -t tcp -a 127.0.0.1 -s 4420",
     "nvmf_subsystem_remove_ns nqn.2016-06.io.spdk:cnode1 1",
-    "nvmf_subsystem_set_host_qos_limit nqn.2016-06.io.spdk:cnode1 nqn.2016-06.io.spdk:host1 --rw-ios-per-sec 20000 "
+    "nvmf_subsystem_set_host_qos_limit nqn.2016-06.io.spdk:cnode1 nqn.2016-06.io.spdk:host1 --rw-ios-per-sec 20000 "  // NOLINT(bugprone-suspicious-missing-comma)
     "--w-mbytes-per-sec 100",
     "nvmf_subsystem_set_keys nqn.2016-06.io.spdk:cnode1 nqn.2016-06.io.spdk:host1 --dhchap-key key0",
     "nvmf_subsystem_set_ns_ana_group nqn.2016-06.io.spdk:cnode1 1 2",

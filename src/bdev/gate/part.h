@@ -23,7 +23,7 @@ struct Parts::Whole {
     [[nodiscard]] bool is_finished(const Request& whole) const { return under_way == 0 && !wants_more(whole); }
 };
 
-struct Parts::Part {
+struct Parts::Part {  // NOLINT(cppcoreguidelines-pro-type-member-init): pieces are written before they are read
     static constexpr size_t pieces_max = 32;
     Request request;
     Request* whole = nullptr;  // nullptr: it is free

@@ -41,8 +41,8 @@ public:
     // Like Channel::start().
     Progress begin(Request& whole);
     // The module is done with a part; it is asked again to begin one.
-    void on_finished(Request& part, Status status);
-    void start_again(Request& part);
+    void on_finished(Request& request, Status status);
+    void start_again(Request& request);
     bool abort(Request& whole);
     // Begins what there is room for. True: call again in the next turn.
     bool feed();

@@ -34,7 +34,7 @@ class StackedChannel;
 class StackedDevice;
 
 // A request to a base on behalf of one to the stacked device: memory of the channel's.
-struct Child : Request {
+struct Child : Request {  // NOLINT(cppcoreguidelines-pro-type-member-init): pieces are written before they are read
     StackedChannel* owner = nullptr;
     Request* parent = nullptr;
     uint16_t base = 0;

@@ -67,7 +67,7 @@ HeldKey::~HeldKey() {
 
 CryptoDevice::CryptoDevice(CryptoOptions options, Uuid uuid, Registry& registry, std::unique_ptr<Base> base,
                            accel::Framework& framework, HeldKey key)
-    : StackedDevice(options.name, uuid, encrypted(base->device()), registry, alone(std::move(base))),
+    : StackedDevice{options.name, uuid, encrypted(base->device()), registry, alone(std::move(base))},
       options_(std::move(options)),
       framework_(framework),
       key_(std::move(key)) {}

@@ -291,7 +291,7 @@ TEST_F(CryptoTest, ABaseThatIsPulledOutLetsRequestsEnd) {
     FakeChannel& below = channel_of(fake);
     below.next = Progress::pending;
     std::optional<TestClient> client(std::in_place, world_, device);
-    const TestClient::Buffer buffer(2 * accel::large_buffer_bytes, std::byte{1});
+    const TestClient::Buffer buffer(size_t{2} * accel::large_buffer_bytes, std::byte{1});
     TestClient::Call call(Op::write, 0, buffer.piece.iov_len / 512, {&buffer.piece, 1});
     EXPECT_EQ(client->submit(call), Progress::pending);
     bool is_gone = false;
@@ -320,7 +320,7 @@ TEST_F(CryptoTest, WhatWaitsForItsBaseCanBeAborted) {
     FakeChannel& below = channel_of(fake);
     below.next = Progress::retry;
     TestClient client(world_, device);
-    const TestClient::Buffer buffer(2 * accel::large_buffer_bytes, std::byte{1});
+    const TestClient::Buffer buffer(size_t{2} * accel::large_buffer_bytes, std::byte{1});
     TestClient::Call call(Op::write, 0, buffer.piece.iov_len / 512, {&buffer.piece, 1});
     EXPECT_EQ(client.submit(call), Progress::pending);
     EXPECT_TRUE(world_.as(world_.data_thread(), [&] { return client.channel().abort(call.request); }));
@@ -349,7 +349,7 @@ TEST_F(CryptoTest, IsMadeListedAndRemovedByItsMethods) {
     device.write_config(saved);
     EXPECT_EQ(saved, (Json::array({{{"method", "bdev_crypto_create"}, {"params", params}}})));
 
-    const auto with = [&params](Json more) {
+    const auto with = [&params](const Json& more) {
         Json all = params;
         all.update(more);
         return all;

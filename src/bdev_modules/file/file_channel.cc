@@ -303,9 +303,8 @@ void FileChannel::on_bytes_moved(Work& work) {
     }
     if (work.step == Step::check && differs(work, before, moved - before)) return end(work, Status::miscompare);
     work.offset += moved - before;
-    const bool is_write = work.kind == Kind::write;
-    if (mutant::on(mutant::short_write_accepted) && is_write) moved = total;
-    if (mutant::on(mutant::short_read_accepted) && !is_write) moved = total;
+    if (mutant::on(mutant::short_write_accepted) && work.kind == Kind::write) moved = total;
+    if (mutant::on(mutant::short_read_accepted) && work.kind == Kind::read) moved = total;
     if (moved == total) return on_all_moved(work);
     if (ends_early(work)) return end(work, Status::aborted);
     submit_step(work);

@@ -59,7 +59,7 @@ INSTANTIATE_TEST_SUITE_P(Queues, FileTest, testing::Bool(),
 TEST_P(FileTest, BehavesLikeADisk) {
     for (const bool direct : {false, true}) {
         for (const uint32_t block_bytes : {512U, 4096U, 65536U}) {
-            Device& device = create(100 * block_bytes, block_bytes, direct);
+            Device& device = create(uint64_t{100} * block_bytes, block_bytes, direct);
             EXPECT_EQ(device.geometry().alignment_bytes > 1, direct);
             {
                 TestClient client(*world_, device);

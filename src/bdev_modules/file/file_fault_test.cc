@@ -16,7 +16,7 @@ constexpr std::byte two{2};
 
 class FileFaultTest : public testing::Test {
 protected:
-    static constexpr uint32_t block_bytes = 512;
+    static constexpr uint64_t block_bytes = 512;
     static constexpr uint64_t block_count = 4096;
 
     void SetUp() override { create({}); }

@@ -160,6 +160,7 @@ Result<std::vector<GptPartition>> parse_gpt_entries(Bytes entries, const GptHead
                               .name = text_of(wire.name)});
     }
     std::vector<const GptPartition*> sorted;
+    sorted.reserve(partitions.size());
     for (const GptPartition& partition : partitions) sorted.push_back(&partition);
     std::ranges::sort(sorted, {}, &GptPartition::first);
     for (size_t at = 1; at < sorted.size(); ++at) {

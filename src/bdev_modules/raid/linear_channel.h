@@ -13,6 +13,7 @@ protected:
     Progress start(Request& request) override;
     void child_ended(Child& child) override { StackedChannel::child_ended(child); }
     Status family_ended(Request& parent, Status status) override {
+        // NOLINTNEXTLINE(bugprone-parent-virtual-call): requests of these levels have no RaidIo
         return StackedChannel::family_ended(parent, status);
     }
 

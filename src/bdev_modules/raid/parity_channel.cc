@@ -240,7 +240,7 @@ void ParityChannel::start_group(Request& parent, size_t missing, uint64_t base_l
 }
 
 void ParityChannel::source_ended(Child& child) {
-    auto& first = *reinterpret_cast<Strip*>(child.note);
+    auto& first = *reinterpret_cast<Strip*>(child.note);  // NOLINT(performance-no-int-to-ptr)
     if (child.status != Status::success) first.group.has_failed = true;
     source_gone(first);
 }

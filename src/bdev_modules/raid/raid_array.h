@@ -89,19 +89,19 @@ public:
     [[nodiscard]] std::optional<size_t> slot_of(const Device& device) const;
     [[nodiscard]] std::optional<size_t> slot_waiting_for(const Device& device) const;
 
-    // Takes the base of that slot, and goes online when it was the last. `is_new`: no superblock of another raid may be
+    // Takes the base of slot `at`, and goes online when it was the last. `is_new`: no superblock of another raid may be
     // on it. Errors: no_such_device (it is waited for), permission_denied (somebody has it), already_exists,
     // invalid_argument, io_error. Nothing happens when the slot is taken.
-    Task<Result<void>> attach(size_t slot, bool is_new);
+    Task<Result<void>> attach(size_t at, bool is_new);
     // Errors: permission_denied (a rebuild is running), invalid_argument (no place, or it does not fit), and
     // attach()'s.
     Task<Result<void>> add_base(std::string name);
     // A former member, found with its superblock, while the raid is online. Errors: as add_base().
-    Task<Result<void>> add_member_again(std::string name, Uuid member);
+    Task<Result<void>> add_member_again(std::string name, Uuid uuid);
     enum class Loss : uint8_t { asked, failed, gone };
     // Errors: no_such_device; io_error when that could not be written to the others; busy when it failed and the raid
     // cannot do without it.
-    Task<Result<void>> remove_base(size_t slot, Loss why);
+    Task<Result<void>> remove_base(size_t at, Loss why);
     // Ends when it is gone.
     Task<void> destroy(bool clears_superblocks);
 
@@ -155,15 +155,15 @@ private:
     Result<void> prepare_superblock(const RaidLayout& layout);
     // To all bases that are there, or but for one; gives those it could not be written to.
     Task<std::vector<size_t>> write_superblock(std::optional<size_t> without = std::nullopt);
-    Task<bool> write_superblock_to(size_t slot, Bytes superblock);
-    Task<Result<void>> go_offline(size_t slot, std::string_view why, AsyncMutex::Guard& guard);
+    Task<bool> write_superblock_to(size_t at, Bytes superblock);
+    Task<Result<void>> go_offline(size_t at, std::string_view why, AsyncMutex::Guard& guard);
     // Those of the others that could not be told that it is no member any more; nothing when that is all of them, and
     // they say that it is one.
-    Task<std::optional<std::vector<size_t>>> strike_out(size_t slot, Loss why);
-    Task<bool> is_truthful(size_t slot, Loss why);
+    Task<std::optional<std::vector<size_t>>> strike_out(size_t at, Loss why);
+    Task<bool> is_truthful(size_t at, Loss why);
     Task<void> clear_superblocks();
 
-    Task<Result<void>> take_in(size_t slot, std::unique_ptr<Base> base);
+    Task<Result<void>> take_in(size_t at, std::unique_ptr<Base> base);
     void start_process(size_t target, uint64_t done_blocks, env::TimeNs delay = 0);
     Task<void> stop_process();
     Task<void> run_process(Hold self, std::unique_ptr<Process> process);

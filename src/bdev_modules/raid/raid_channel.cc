@@ -206,6 +206,7 @@ Progress RaidChannel::flush_all(Request& request) {
     return end(request);
 }
 
+// NOLINTNEXTLINE(readability-function-size): which run, and what becomes of it
 bool RaidChannel::send_run(Request& parent, size_t base, uint64_t base_lba, uint64_t blocks, DataCursor& cursor,
                            uint64_t note, bool is_write) {
     const uint32_t block_bytes = raid_.block_bytes();

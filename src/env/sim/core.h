@@ -30,7 +30,7 @@ struct Latency {
 
 // What a note is about: a literal, hashed when it is compiled.
 struct NoteName {
-    consteval NoteName(const char* literal) : text(literal) {
+    consteval NoteName(const char* literal) : text(literal) {  // NOLINT(google-explicit-constructor)
         for (const char letter : text) hash = mix(hash ^ static_cast<unsigned char>(letter));
     }
     std::string_view text;

@@ -26,6 +26,7 @@ Result<std::unique_ptr<BdevQueue>> BdevQueue::create(const BdevPlan& plan, bdev:
         new BdevQueue(plan, std::move(*channel), range, seed, stop, std::move(*memory), stride));
 }
 
+// NOLINTNEXTLINE(readability-function-size): create() alone calls it
 BdevQueue::BdevQueue(const BdevPlan& plan, ChannelRef<bdev::Channel> channel, UnitRange range, uint64_t seed,
                      std::atomic<bool>& stop, env::Mapping memory, size_t stride)
     : Poller(Thread::current(), "weft_bdevperf", 0),

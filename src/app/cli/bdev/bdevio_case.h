@@ -18,7 +18,7 @@ namespace weft::cli {
 // Memory that is aligned for any device.
 class IoBuffer {
 public:
-    explicit IoBuffer(size_t bytes, std::byte fill = std::byte{0});
+    explicit IoBuffer(size_t bytes, std::byte value = std::byte{0});
     IoBuffer(const IoBuffer&) = delete;
     IoBuffer& operator=(const IoBuffer&) = delete;
     ~IoBuffer();

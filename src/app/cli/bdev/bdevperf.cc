@@ -42,6 +42,7 @@ struct PerformTests {
 std::optional<uint64_t> parse_size(std::string_view text) {
     uint64_t number = 0;
     const char* const end = text.data() + text.size();
+    // NOLINTNEXTLINE(bugprone-suspicious-stringview-data-usage): it has the end, too
     const auto [rest, error] = std::from_chars(text.data(), end, number);
     if (error != std::errc{} || number >> 32 != 0) return std::nullopt;
     const std::string_view unit(rest, end);

@@ -128,6 +128,7 @@ Result<Json> hexadecimal_value(std::string_view text, std::string_view name) {
     if (digits.starts_with("0x") || digits.starts_with("0X")) digits.remove_prefix(2);
     uint64_t value = 0;
     const char* const end = digits.data() + digits.size();
+    // NOLINTNEXTLINE(bugprone-suspicious-stringview-data-usage): it has the end, too
     const auto [rest, error] = std::from_chars(digits.data(), end, value, 16);
     if (digits.empty() || error != std::errc{} || rest != end) {
         return fail(Errc::invalid_argument, fmt::format("{}: '{}' is no hexadecimal number of 64 bits", name, text));

@@ -39,25 +39,21 @@ public:
         : words_(words), grammar_(grammar), description_(description) {}
 
     Result<std::vector<Argument>> read() {
-        for (; at_ < words_.size(); ++at_) {
-            const std::string& word = words_[at_];
-            if (word == "--") continue;
-            if (word.starts_with("--")) {
-                WEFT_TRY(read_long(word));
-            } else if (is_option(word) && grammar_ != nullptr) {
-                WEFT_TRY(read_short(word));
-            } else if (is_assignment(word)) {
-                const size_t equals = word.find('=');
-                arguments_.push_back(
-                    {.name = with_underscores(word.substr(0, equals)), .value = word.substr(equals + 1)});
-            } else {
-                WEFT_TRY(read_positional(word));
-            }
-        }
+        for (; at_ < words_.size(); ++at_) WEFT_TRY(read_word(words_[at_]));
         return std::move(arguments_);
     }
 
 private:
+    Result<void> read_word(const std::string& word) {
+        if (word == "--") return {};
+        if (word.starts_with("--")) return read_long(word);
+        if (is_option(word) && grammar_ != nullptr) return read_short(word);
+        if (!is_assignment(word)) return read_positional(word);
+        const size_t equals = word.find('=');
+        arguments_.push_back({.name = with_underscores(word.substr(0, equals)), .value = word.substr(equals + 1)});
+        return {};
+    }
+
     [[nodiscard]] const ParamDescription* find_param(std::string_view name) const {
         if (description_ == nullptr) return nullptr;
         const auto found = std::ranges::find_if(description_->params, [name](const ParamDescription& param) {
@@ -157,14 +153,14 @@ private:
             const GrammarTarget* target = grammar_->find(letter);
             if (target == nullptr) return no_such_option(word);
             rest.remove_prefix(1);
-            if (target->kind == Kind::flag || target->kind == Kind::flag_off || rest.empty()) {
-                WEFT_TRY(read_short_target(*target, letter));
-                continue;
+            const bool is_flag = target->kind == Kind::flag || target->kind == Kind::flag_off;
+            if (!is_flag && !rest.empty()) {
+                if (rest.starts_with('=')) rest.remove_prefix(1);
+                arguments_.push_back(
+                    {.name = std::string(target->param), .value = std::string(rest), .kind = target->kind});
+                return {};
             }
-            if (rest.starts_with('=')) rest.remove_prefix(1);
-            arguments_.push_back(
-                {.name = std::string(target->param), .value = std::string(rest), .kind = target->kind});
-            return {};
+            WEFT_TRY(read_short_target(*target, letter));
         }
         return {};
     }

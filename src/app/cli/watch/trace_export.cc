@@ -18,7 +18,6 @@ namespace {
 
 using trace::Entry;
 using trace::Kind;
-using trace::Point;
 using trace::PointInfo;
 using trace::Shape;
 
@@ -162,6 +161,7 @@ private:
         return arguments;
     }
 
+    // NOLINTNEXTLINE(readability-function-size): what the event of that format has
     void add_async(char phase, std::string_view category, uint64_t id, std::string_view name, uint32_t ring,
                    uint64_t time_ns, const std::vector<Argument>& arguments = {}) {
         begin_event(phase, name, ring, time_ns);
