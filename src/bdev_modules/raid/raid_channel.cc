@@ -118,7 +118,7 @@ bool RaidChannel::read_again(Request& /*parent*/) { return false; }
 
 void RaidChannel::read_again_later(Request& parent) {
     RaidIo& io = io_of(parent);
-    if (std::exchange(io.is_read_again, true)) return;
+    if (std::exchange(io.is_to_be_read_again, true)) return;
     hold(parent);
     again_.push_back(parent);
     again_poller_.resume();
@@ -126,14 +126,17 @@ void RaidChannel::read_again_later(Request& parent) {
 
 uint32_t RaidChannel::read_some_again() {
     uint32_t started = 0;
-    for (Request* request = again_.front(); request != nullptr;) {
-        Request* const next = decltype(again_)::next(*request);
-        if (is_under_way_again(*request)) {
-            again_.remove(*request);
-            let_go(*request);
+    for (size_t rest = again_.size(); rest > 0; --rest) {
+        Request& request = *again_.pop_front();
+        // A child of it may end, fail, and want this once more before it is known to be under way.
+        io_of(request).is_to_be_read_again = false;
+        if (is_under_way_again(request)) {
+            let_go(request);
             ++started;
+        } else {
+            io_of(request).is_to_be_read_again = true;
+            again_.push_back(request);
         }
-        request = next;
     }
     if (again_.empty()) again_poller_.pause();
     return started;

@@ -50,7 +50,7 @@ protected:
         void* strips = nullptr;  // … likewise
         std::bitset<raid_bases_max> failed;
         std::bitset<raid_bases_max> doubted;  // by this write
-        bool is_read_again = false;
+        bool is_to_be_read_again = false;
     };
     static RaidIo& io_of(Request& parent) { return extra<RaidIo>(parent); }
     static RaidIo& make_io(Request& parent) { return *new (&extra<RaidIo>(parent)) RaidIo(); }
