@@ -96,7 +96,7 @@ public:
     }
 
     std::atomic<bool> is_slow = false;
-    std::atomic<bool> keeps_reads = false;  // while it is slow: none ends
+    std::atomic<bool> keeps_reads = false, keeps_writes = false;  // while it is slow: none ends
     std::atomic<bool> fails_reads = false;
     std::atomic<bool> fails_writes = false;
     std::atomic<bool> fails_to_open = false;
@@ -131,7 +131,7 @@ inline uint32_t TestDiskChannel::end_some() {
         if (random_() % 2 == 0) continue;
         const size_t at = random_() % started_.size();
         Request& request = *started_[at];
-        if (disk_.keeps_reads && TestDisk::is_read(request.op)) continue;
+        if (TestDisk::is_read(request.op) ? disk_.keeps_reads : disk_.keeps_writes) continue;
         started_.erase(started_.begin() + static_cast<ptrdiff_t>(at));
         finish(request, disk_.perform(request));
         ++ended;
