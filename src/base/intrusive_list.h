@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstddef>
+#include <utility>
 
 #include "base/assert.h"
 
@@ -72,6 +73,18 @@ public:
         at.previous = nullptr;
         at.is_linked = false;
         --size_;
+    }
+
+    // `with`, which is in no list, stands where `item` stood.
+    void replace(T& item, T& with) {
+        ListLink<T>& from = item.*link;
+        ListLink<T>& to = with.*link;
+        WEFT_ASSERT(from.is_linked && !to.is_linked);
+        to.next = std::exchange(from.next, nullptr);
+        to.previous = std::exchange(from.previous, nullptr);
+        to.is_linked = std::exchange(from.is_linked, false);
+        (to.previous != nullptr ? (to.previous->*link).next : first_) = &with;
+        (to.next != nullptr ? (to.next->*link).previous : last_) = &with;
     }
 
     // The first element, taken out; nullptr when there is none.

@@ -66,6 +66,15 @@ bool RangeLocks::may_start(const Range& range) {
     return is_free(range);
 }
 
+void RangeLocks::move(Range& range, Range& to) {
+    const Lock lock(*this);
+    to.first = range.first;
+    to.end = range.end;
+    to.ticket = range.ticket;
+    to.writes = range.writes;
+    home_of(range).replace(range, to);
+}
+
 void RangeLocks::leave(Range& range) {
     const Lock lock(*this);
     home_of(range).remove(range);

@@ -34,6 +34,8 @@ public:
     // True when the request may start. False: one that came earlier is in its way; ask may_start() again.
     [[nodiscard]] bool enter(Range& range);
     [[nodiscard]] bool may_start(const Range& range);
+    // `to`, which is in no list, becomes what `range` was; `range` has left.
+    void move(Range& range, Range& to);
     // It is done, or will never start.
     void leave(Range& range);
 

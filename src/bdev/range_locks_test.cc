@@ -63,6 +63,28 @@ TEST(RangeLocks, AWriterWaitsForReadersAndReadersForIt) {
     locks.leave(fourth.range);
 }
 
+TEST(RangeLocks, OneThatMovesKeepsItsPlace) {
+    for (const uint64_t end : {uint64_t{8}, uint64_t{64}}) {  // in a region, and across
+        RangeLocks locks(region_shift, false);
+        Holder before = reader(0, end);
+        Holder first = writer(0, end);
+        Holder moved = writer(0, 1);
+        Holder after = reader(0, end);
+        EXPECT_TRUE(locks.enter(before.range));
+        EXPECT_FALSE(locks.enter(first.range));
+        EXPECT_FALSE(locks.enter(after.range));
+        locks.move(first.range, moved.range);
+        EXPECT_FALSE(first.range.link.is_linked);
+        EXPECT_FALSE(locks.may_start(moved.range));
+        locks.leave(before.range);
+        EXPECT_TRUE(locks.may_start(moved.range));
+        EXPECT_FALSE(locks.may_start(after.range));
+        locks.leave(moved.range);
+        EXPECT_TRUE(locks.may_start(after.range));
+        locks.leave(after.range);
+    }
+}
+
 TEST(RangeLocks, OneThatGivesUpLetsOthersPass) {
     RangeLocks locks(region_shift, false);
     Holder first = reader(0, 10);

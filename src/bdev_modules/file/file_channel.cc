@@ -348,9 +348,25 @@ bool FileChannel::differs(const Work& work, uint64_t moved, uint64_t bytes) cons
 }
 
 void FileChannel::end(Work& work, Status status) {
-    Request& request = work.request;
     if (work.is_aborted) status = Status::aborted;
-    if (work.range.link.is_linked) locks_for(work).leave(work.range);
+    RangeLocks& locks = locks_for(work);
+    if (status != Status::success && work.range.writes && &locks == &device_.locks()) return end_torn(work, status);
+    if (work.range.link.is_linked) locks.leave(work.range);
+    tell(work, status);
+}
+
+// What a write that failed has left may be torn: who asked for it hears of it before anybody else can read it, and may
+// see to it that it is not believed.
+void FileChannel::end_torn(Work& work, Status status) {
+    RangeLocks& locks = device_.locks();
+    RangeLocks::Range range;
+    locks.move(work.range, range);
+    tell(work, status);
+    locks.leave(range);
+}
+
+void FileChannel::tell(Work& work, Status status) {
+    Request& request = work.request;
     if (comparing_ == &request) comparing_ = nullptr;
     work.~Work();
     start_waiting();

@@ -63,6 +63,8 @@ private:
     void write_compared(Work& work);
     [[nodiscard]] bool differs(const Work& work, uint64_t moved, uint64_t bytes) const;
     void end(Work& work, Status status);
+    void end_torn(Work& work, Status status);
+    void tell(Work& work, Status status);
     uint32_t start_waiting();
     uint32_t do_chores();
 

@@ -233,6 +233,37 @@ TEST_F(FileFaultTest, AnotherReactorsRequestIsWaitedForToo) {
     EXPECT_TRUE(std::ranges::equal(seen.bytes(), ones.bytes()));
 }
 
+// A mirror, say, must know that a block may be torn before another reactor can have read it.
+TEST_F(FileFaultTest, NobodyReadsWhatAFailedWriteLeftBeforeItsOwnerKnows) {
+    struct Owner {
+        RangeLocks& locks;
+        RangeLocks::Range reader{
+            .first = 163 * block_bytes, .end = 164 * block_bytes, .ticket = 0, .writes = false, .link = {}};
+        bool could_read = false;
+        bool is_done = false;
+    } owner{.locks = static_cast<FileDevice*>(device_)->locks()};
+    TestClient client(world_, *device_);
+    for (const Status status : {Status::write_error, Status::success}) {
+        faults().write_error = status == Status::write_error ? 1 : 0;
+        const TestClient::Buffer ones(64 * block_bytes, one);
+        TestClient::Call write(Op::write, 100, 64, {&ones.piece, 1});
+        write.request.context = &owner;
+        write.request.done = [](Request& request) {
+            Owner& told = *static_cast<Owner*>(request.context);
+            told.could_read = told.locks.enter(told.reader);
+            told.locks.leave(told.reader);
+            told.is_done = true;
+        };
+        owner.is_done = false;
+        EXPECT_EQ(client.submit(write), Progress::pending);
+        EXPECT_TRUE(world_.wait_for([&owner] { return owner.is_done; }));
+        EXPECT_EQ(write.request.status, status);
+        EXPECT_EQ(owner.could_read, status == Status::success);
+    }
+    faults().write_error = 0;
+    EXPECT_EQ(client.write(100, 64, two), Status::success) << "it is nobody's any more";
+}
+
 // What finishes a request of a reactor may need the CPU of another, which waits for it.
 TEST_F(FileFaultTest, AReactorRestsWhileItWaitsForAnotherReactorsRequest) {
     TestClient client(world_, *device_, 0);
