@@ -153,7 +153,7 @@ public:
 std::optional<std::string> read_input() {
     pollfd input{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
     if (::poll(&input, 1, 100) <= 0) return "";
-    std::array<char, 4096> bytes;
+    std::array<char, 4096> bytes{};
     const ssize_t count = ::read(STDIN_FILENO, bytes.data(), bytes.size());
     if (count <= 0) return std::nullopt;
     return std::string(bytes.data(), static_cast<size_t>(count));

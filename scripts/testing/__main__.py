@@ -13,7 +13,7 @@ from results import Counts, essence  # noqa: E402
 from stages import Stages  # noqa: E402
 
 HELP = """
-stages (default: all but the last two and conformance, in this order):
+stages (default: all but tidy-all and conformance, in this order):
   rules    scripts/house_rules.py and the tests of these scripts      1 case
   format   clang-format                                              1 case
   unit     GoogleTest programs beside the code                       preset release
@@ -26,14 +26,14 @@ stages (default: all but the last two and conformance, in this order):
   tsan     unit and sim under ThreadSanitizer; weft-sim with known bugs, which that build has too
   fuzz     every harness for ten seconds                             a case each
   vm       tests/vm: Linux kernels as hosts, in QEMU
-  tidy     clang-tidy on what changed, for four minutes at most       1 case, only when named
-  tidy-all  … on all files: half an hour on two cores                 1 case, only when named
+  tidy     clang-tidy on what changed, for four minutes at most       1 case
+  tidy-all  … on all files: an hour on two cores                      1 case
 
 A line a stage; logs in build/test-logs; the last line is `N passed, N failed, N skipped`.
 Environment: WEFT_TEST_MINUTES, a limit for the whole run (what it cuts off has failed).
 """
 # Conformance is in asan there: the same cases, slower and stricter.
-DEFAULT = ["rules", "format", "unit", "sim", "seeds", "e2e", "faults", "asan", "tsan", "fuzz", "vm"]
+DEFAULT = ["rules", "format", "unit", "sim", "seeds", "e2e", "faults", "asan", "tsan", "fuzz", "vm", "tidy"]
 QUICK = ["rules", "format", "unit", "sim", "seeds", "e2e", "conformance"]
 SHOWN_LINES, SHOWN_MAX = 40, 4  # of each failure, and how many failures of a stage
 HEARTBEAT = 30  # seconds between signs of life of a long stage
@@ -151,7 +151,7 @@ def on_signal(number, _):
 
 
 def main():
-    known = [*DEFAULT, "conformance", "tidy", "tidy-all"]
+    known = [*DEFAULT, "conformance", "tidy-all"]
     parser = argparse.ArgumentParser(prog="./test", description="Builds Weft and runs its tests.", epilog=HELP,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help=f"only {', '.join(QUICK)}")

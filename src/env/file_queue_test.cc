@@ -158,7 +158,7 @@ TEST_P(FileQueueTest, IsShortAtTheEnd) {
 }
 
 TEST_P(FileQueueTest, TakesMoreThanTheSystemDoes) {
-    constexpr size_t count = 3 * FileRing::operations_max;
+    constexpr size_t count = size_t{3} * FileRing::operations_max;
     std::vector<std::vector<std::byte>> blocks;
     for (size_t at = 0; at < count; ++at) {
         blocks.push_back(pattern(512, static_cast<uint8_t>(at)));

@@ -114,8 +114,9 @@ std::variant<NeedMore, Parsed, Refused> parse_request(std::string_view input) {
     bool is_first = true;
     for (;;) {
         const size_t end = input.find('\n', at);
-        if (end == std::string_view::npos || end >= head_bytes_max) {
-            if (input.size() < head_bytes_max && end == std::string_view::npos) return NeedMore{};
+        const bool has_end = end != std::string_view::npos;
+        if (!has_end && input.size() < head_bytes_max) return NeedMore{};
+        if (!has_end || end >= head_bytes_max) {
             return is_first ? Refused{414, "the request line is too long"} : Refused{431, "the head is too long"};
         }
         if (end == at || input[end - 1] != '\r') return Refused{400, "a line does not end with CRLF"};

@@ -73,7 +73,7 @@ void add_keyring_methods(rpc::Registry& methods, Keyring& ring, env::Files& file
                              .role = rpc::Role::operate,
                              .text = "Forgets a key; who uses it keeps it until it is given another",
                              .changes_config = true},
-                            [&ring](RemoveFile&& params) -> Task<rpc::Response> {
+                            [&ring](RemoveFile params) -> Task<rpc::Response> {
                                 Result<void> done = ring.remove(params.name);
                                 if (done || done.error().code != Errc::not_found) co_return answer(std::move(done));
                                 co_return rpc::fail_code(-ENOKEY, std::move(done.error().message));
@@ -82,7 +82,7 @@ void add_keyring_methods(rpc::Registry& methods, Keyring& ring, env::Files& file
                                 .role = rpc::Role::read,
                                 .text = "Keys by name, where they are, and how many use them; never what they are",
                                 .result = "array"},
-                               [&ring](rpc::NoParams&&) -> Task<Result<Json>> { co_return list(ring); });
+                               [&ring](rpc::NoParams) -> Task<Result<Json>> { co_return list(ring); });
 }
 
 void write_config(const Keyring& ring, Json& entries) {

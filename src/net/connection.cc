@@ -107,7 +107,7 @@ void Connection::receive_some() {
 
 void Connection::send_some() {
     while (may_send_ && !queue_.empty()) {
-        std::array<iovec, pieces_per_send> pieces;
+        std::array<iovec, pieces_per_send> pieces;  // NOLINT(cppcoreguidelines-pro-type-member-init): as far as `count`
         size_t count = 0;
         for (std::string& bytes : queue_) {
             if (count == pieces.size()) break;

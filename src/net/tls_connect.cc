@@ -64,7 +64,7 @@ Result<bool> exchange(env::Stream& stream, PskHandshake& handshake, std::string&
         }
     }
     if (handshake.state() != PskHandshake::State::running) return has_moved;
-    std::array<std::byte, receive_bytes> bytes;
+    std::array<std::byte, receive_bytes> bytes{};
     const env::Transfer got = stream.receive(bytes);
     if (got.state == env::Transfer::State::would_block) return has_moved;
     if (got.state != env::Transfer::State::done) return lost();

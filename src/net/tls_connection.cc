@@ -149,7 +149,7 @@ void TlsConnection::on_end() {
 // Hands over what can be decrypted, until the user has enough.
 void TlsConnection::read_some() {
     if (!is_ready_) return;
-    std::array<std::byte, read_bytes> bytes;
+    std::array<std::byte, read_bytes> bytes;  // NOLINT(cppcoreguidelines-pro-type-member-init): read() fills it
     while (receiving_ && !is_closing_) {
         const size_t count = core_->read(bytes);
         if (count == 0) break;

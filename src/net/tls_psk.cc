@@ -140,6 +140,7 @@ PskHandshake::Library& library_of(const SSL* connection) {
 }
 
 // Keeps the ClientHello: the binders are made over it.
+// NOLINTNEXTLINE(readability-function-size): OpenSSL's signature
 void on_message(int is_sent, int /*version*/, int type, const void* bytes, size_t size, SSL* connection,
                 void* /*unused*/) {
     if (is_sent != 0 || type != SSL3_RT_HANDSHAKE || size == 0 || *octets(bytes) != client_hello_type) return;

@@ -24,7 +24,7 @@ protected:
     std::unique_ptr<TlsContext> client_context(const TestSubject& subject = {.common_name = "alice"}) {
         return context(TlsContext::Side::client, authority.files(authority.issue(subject)));
     }
-    std::string refusal(TlsFiles files, TlsContext::Side side = TlsContext::Side::server) {
+    std::string refusal(const TlsFiles& files, TlsContext::Side side = TlsContext::Side::server) {
         auto made = TlsContext::make(side, files, now);
         EXPECT_FALSE(made);
         return made ? "" : made.error().message;

@@ -32,7 +32,7 @@ enum class LbaStatusCompletion : uint8_t {
 
 struct LbaStatusHeader {
     le32 nlsd;     // descriptors that follow
-    uint8_t cmpc;  // LbaStatusCompletion
+    uint8_t cmpc = 0;  // LbaStatusCompletion
     uint8_t reserved[3]{};
 };
 static_assert(sizeof(LbaStatusHeader) == 8);

@@ -321,7 +321,7 @@ private:
 
     void execute_io(Connection& connection, const nvme::Command& command) {
         const size_t start = command.slba() * block_bytes;
-        const size_t size = command.block_count() * block_bytes;
+        const size_t size = size_t{command.block_count()} * block_bytes;
         if (command.io_opcode() == nvme::IoOpcode::read) {
             send_data(connection, command.cid, Bytes(storage).subspan(start, size));
         } else if (command.io_opcode() == nvme::IoOpcode::write && connection.data.empty()) {
@@ -341,7 +341,7 @@ private:
         const auto header = connection.receiver.header_as<nvme::wire::H2cData>();
         Write& write = connection.writes.at(header.ttag);
         write.data.insert(write.data.end(), connection.data.begin(), connection.data.end());
-        if (write.data.size() < write.command.block_count() * block_bytes) return;
+        if (write.data.size() < size_t{write.command.block_count()} * block_bytes) return;
         std::ranges::copy(write.data, storage.begin() + static_cast<ptrdiff_t>(write.command.slba() * block_bytes));
         respond(connection, {.cid = write.command.cid});
     }

@@ -13,8 +13,8 @@ namespace status = nvme::status;
 
 struct Meaning {
     nvme::Status status;
-    Errc code;
-    bool fabrics;
+    Errc code{};
+    bool fabrics = false;
 };
 
 // clang-format off

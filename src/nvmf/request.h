@@ -36,7 +36,7 @@ enum class DataSource : uint8_t {
     streamed,  // in the device already, all but what there is of one block: see streamed_write.h
 };
 
-struct Request {
+struct Request {  // NOLINT(cppcoreguidelines-pro-type-member-init): data are written before they are read
     // max_io_size / io_unit_size is at most this (checked when a transport is created).
     static constexpr size_t buffer_max = 16;
 

@@ -31,6 +31,7 @@ Target::~Target() { WEFT_ASSERT(poll_groups_.empty() && subsystems_.empty() && c
 
 std::vector<PollGroup*> Target::poll_groups() const {
     std::vector<PollGroup*> groups;
+    groups.reserve(poll_groups_.size());
     for (const auto& group : poll_groups_) groups.push_back(group.get());
     return groups;
 }

@@ -45,10 +45,11 @@ class PlacementTest : public testing::Test {
 protected:
     PlacementTest() {
         runtime = std::move(*Runtime::create(*environment, {.cpus = {2, 5}, .pin = false, .spin = 0}));
-        run([this]() -> Task<Result<void>> {
+        const Result<void> made = run([this]() -> Task<Result<void>> {
             thread = *co_await runtime->create_thread("t", *CpuSet::parse("0x24"));
             co_return Result<void>{};
         }());
+        EXPECT_TRUE(made.has_value());
     }
     void turn_all() {
         for (bool worked = true; worked;) {

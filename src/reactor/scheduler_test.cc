@@ -11,7 +11,7 @@ class GatherTest : public testing::Test {
 protected:
     static constexpr size_t reactors = 4;
     // Each load in percent, and where it is.
-    void place(std::vector<std::pair<uint32_t, size_t>> loads) {
+    void place(const std::vector<std::pair<uint32_t, size_t>>& loads) {
         threads.clear();
         for (const auto& [percent, reactor] : loads) {
             threads.push_back({threads.size() + 1, reactor, percent, std::vector<bool>(reactors, true)});

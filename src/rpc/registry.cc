@@ -165,10 +165,10 @@ std::vector<MethodDescription> Registry::descriptions(Role role) const {
     return list;
 }
 
-std::optional<States> Registry::states_of(std::string_view name) const {
-    const Method* method = find(name);
-    if (method == nullptr) return std::nullopt;
-    return method->spec.states;
+std::optional<States> Registry::states_of(std::string_view method) const {
+    const Method* found = find(method);
+    if (found == nullptr) return std::nullopt;
+    return found->spec.states;
 }
 
 namespace {

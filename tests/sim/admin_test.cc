@@ -33,7 +33,7 @@ void with_controller(Rig& rig, nvme_host::ControllerOptions options, Body body) 
         if (!controller) co_return;
         co_await run(**controller);
         co_await (*controller)->disconnect();
-    }(rig, std::move(options), body));
+    }(rig, std::move(options), std::move(body)));
 }
 
 // A change of the target while a host's coroutine waits for it: runs `task` on the app thread and comes back.

@@ -67,7 +67,7 @@ void with_controller(AuthWorld& world, nvme_host::ControllerOptions options, Bod
         if (!controller) co_return;
         co_await run(**controller);
         co_await (*controller)->disconnect();
-    }(world, std::move(options), body));
+    }(world, std::move(options), std::move(body)));
 }
 
 std::string refusal(AuthWorld& world, nvme_host::ControllerOptions options) {

@@ -123,7 +123,7 @@ void with_controller(ConcatWorld& world, nvme_host::ControllerOptions options, B
         if (!controller) co_return;
         co_await run(**controller);
         co_await (*controller)->disconnect();
-    }(world, std::move(options), body));
+    }(world, std::move(options), std::move(body)));
 }
 
 Task<void> nothing(Controller&) { co_return; }

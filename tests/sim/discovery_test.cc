@@ -31,7 +31,7 @@ void with_discovery(Rig& rig, nvme_host::ControllerOptions options, Body body) {
         EXPECT_TRUE((*controller)->is_discovery());
         co_await run(**controller);
         co_await (*controller)->disconnect();
-    }(rig, std::move(options), body));
+    }(rig, std::move(options), std::move(body)));
 }
 
 nvme_host::ControllerOptions discovery_options(Rig& rig, std::string nqn = well_known) {
@@ -71,7 +71,7 @@ Task<std::vector<std::byte>> read_log(Controller& controller, uint8_t lsp, size_
 
 uint64_t count_of(const std::vector<std::byte>& page) { return load<nvme::DiscoveryLogHeader>(page).numrec; }
 
-nvmf::Referral referral(std::string address) {
+nvmf::Referral referral(const std::string& address) {
     return {.address = *nvmf::referral_address("tcp", "", address, ""), .subnqn = well_known};
 }
 

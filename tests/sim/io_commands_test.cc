@@ -64,7 +64,7 @@ protected:
     static constexpr uint64_t block_count = 4096;
     [[nodiscard]] static bool is_file() { return GetParam(); }
 
-    void make(Rig& rig, bool is_concurrent = false, nvmf::TransportOptions options = {}) {
+    void make(Rig& rig, bool is_concurrent = false, const nvmf::TransportOptions& options = {}) {
         if (is_file()) return export_file(rig, block_count, is_concurrent, options);
         rig.run(rig.export_device(ram_disk("Malloc0", block_count, is_concurrent), options));
     }

@@ -13,7 +13,6 @@
 namespace weft::test {
 namespace {
 
-using bdev::Protection;
 using bdev::ProtectionFormat;
 using bdev::ProtectionType;
 using nvme::IoOpcode;

@@ -22,7 +22,7 @@ RawHost::~RawHost() = default;
 void RawHost::close() { stream_.reset(); }
 
 void RawHost::pump() {
-    std::array<std::byte, 4096> buffer;
+    std::array<std::byte, 4096> buffer;  // NOLINT(cppcoreguidelines-pro-type-member-init): receive() fills it
     for (;;) {
         const env::Transfer got = stream_->receive(buffer);
         if (got.state != env::Transfer::State::done) {

@@ -8,7 +8,6 @@
 namespace weft::test {
 
 using nvme::IoOpcode;
-using nvme::ReservationType;
 using nvme_host::Qpair;
 namespace status = nvme::status;
 

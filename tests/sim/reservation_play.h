@@ -16,7 +16,7 @@ namespace weft::test {
 // One command with its data, to its end.
 Task<nvme::Status> execute_io(nvme_host::Qpair& queue, nvme::Command command, MutableBytes data);
 // With its two keys.
-Task<nvme::Status> reserve(nvme_host::Qpair& queue, uint32_t nsid, nvmf::ReservationCommand command);
+Task<nvme::Status> reserve(nvme_host::Qpair& queue, uint32_t nsid, nvmf::ReservationCommand wanted);
 
 struct PlayOptions {
     uint32_t nsid = 1;

@@ -426,6 +426,7 @@ std::vector<OpenR2t> SentChecker::open_r2ts() const {
     }
     std::ranges::sort(found, {}, &std::pair<uint64_t, OpenR2t>::first);
     std::vector<OpenR2t> open;
+    open.reserve(found.size());
     for (const auto& [number, r2t] : found) open.push_back(r2t);
     return open;
 }

@@ -78,9 +78,9 @@ public:
 
 private:
     struct Grant {
-        uint16_t ttag;
-        uint32_t offset;
-        uint32_t bytes;
+        uint16_t ttag = 0;
+        uint32_t offset = 0;
+        uint32_t bytes = 0;
         uint32_t received = 0;
     };
     struct Outstanding {

@@ -11,7 +11,6 @@
 namespace weft::test {
 namespace {
 
-namespace status = nvme::status;
 namespace wire = nvme::wire;
 constexpr uint32_t data_bytes = 4096;
 constexpr uint16_t queue_size = 32;  // what RawHost connects with

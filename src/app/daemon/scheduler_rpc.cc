@@ -172,7 +172,7 @@ void Scheduling::write_config(Json& entries) const {
 }
 
 void add_scheduler_methods(rpc::Registry& registry, Scheduling& scheduling,
-                           std::function<void(const char* kind)> on_change) {
+                           const std::function<void(const char* kind)>& on_change) {
     registry.add<SetScheduler>(
         {.name = rpc::scheduler_kind,
          .role = rpc::Role::admin,

@@ -31,6 +31,6 @@ private:
 
 // `on_change` is told the kind of what was set (rpc::scheduler_kind, …).
 void add_scheduler_methods(rpc::Registry& registry, Scheduling& scheduling,
-                           std::function<void(const char* kind)> on_change);
+                           const std::function<void(const char* kind)>& on_change);
 
 }  // namespace weft::app

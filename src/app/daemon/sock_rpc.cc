@@ -123,7 +123,7 @@ void SockSettings::write_config(Json& entries) const {
     for (const rpc::ConfigKey& key : config_keys()) entries.push_back(config_entry(key));
 }
 
-void add_sock_methods(rpc::Registry& registry, SockSettings& settings, std::function<void()> on_change) {
+void add_sock_methods(rpc::Registry& registry, SockSettings& settings, const std::function<void()>& on_change) {
     registry.add<ImplName>({.name = "sock_set_default_impl",
                             .role = rpc::Role::admin,
                             .text = "Whose options count; sockets are driven the same way whatever is chosen",

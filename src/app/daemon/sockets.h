@@ -48,6 +48,6 @@ public:
 };
 
 // `on_change` is called after each change.
-void add_sock_methods(rpc::Registry& registry, SockSettings& settings, std::function<void()> on_change);
+void add_sock_methods(rpc::Registry& registry, SockSettings& settings, const std::function<void()>& on_change);
 
 }  // namespace weft::app

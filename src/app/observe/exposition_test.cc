@@ -94,7 +94,7 @@ std::set<std::string> families_named_in(const std::string& text) {
     }
     return names;
 }
-bool is_there(std::string name) {
+bool is_there(const std::string& name) {
     const auto has = [](const std::string& wanted) {
         return std::ranges::any_of(metric_families(), [&](const Family& family) { return family.name == wanted; });
     };

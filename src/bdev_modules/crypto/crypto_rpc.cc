@@ -112,7 +112,7 @@ void add_crypto_methods(rpc::Registry& methods, Awaited& awaited, accel::Framewo
                  "comes",
          .result = "string: its name",
          .changes_config = true},
-        [&awaited, &framework](CryptoCreate&& params) -> Task<rpc::Response> {
+        [&awaited, &framework](CryptoCreate params) -> Task<rpc::Response> {
             co_return create(awaited, framework, params);
         });
     methods.add<CryptoDelete>({.name = "bdev_crypto_delete",

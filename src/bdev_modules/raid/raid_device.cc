@@ -36,8 +36,8 @@ uint32_t region_shift(uint32_t block_bytes) {
 }  // namespace
 
 RaidDevice::RaidDevice(Options options, Registry& registry, std::vector<std::unique_ptr<Base>> bases, Owner& owner)
-    : StackedDevice(std::move(options.name), options.uuid, geometry_for(options.layout, bases), registry,
-                    std::move(bases)),
+    : StackedDevice{std::move(options.name), options.uuid, geometry_for(options.layout, bases), registry,
+                    std::move(bases)},
       layout_(std::move(options.layout)),
       accel_(*options.accel),
       owner_(owner),
@@ -80,9 +80,8 @@ void RaidDevice::update_supported() {
     supported_.store(supported, std::memory_order_relaxed);
 }
 
-size_t RaidDevice::count_of(BaseMode wanted) const {
-    return static_cast<size_t>(
-        std::ranges::count_if(slots_, [wanted](const Slot& slot) { return slot.mode == wanted; }));
+size_t RaidDevice::count_of(BaseMode mode) const {
+    return static_cast<size_t>(std::ranges::count_if(slots_, [mode](const Slot& slot) { return slot.mode == mode; }));
 }
 
 // Channels ------------------------------------------------------------------------------------------------------------

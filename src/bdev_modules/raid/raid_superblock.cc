@@ -67,7 +67,7 @@ uint32_t crc_of(Bytes bytes, const RawHeader& header) {
 Result<std::string> name_in(const RawHeader& header) {
     const auto end = std::ranges::find(header.name, '\0');
     if (end == header.name.end()) return wrong("the name has no end");
-    const std::string name(header.name.begin(), end);
+    std::string name(header.name.begin(), end);
     if (name.empty()) return wrong("the name is empty");
     const auto is_odd = [](char byte) { return static_cast<unsigned char>(byte) < 0x20 || byte == 0x7F; };
     if (std::ranges::any_of(name, is_odd)) return wrong("the name holds a control character");

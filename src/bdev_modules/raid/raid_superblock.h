@@ -44,7 +44,7 @@ struct RaidSuperblock {
     // nullptr when there is none.
     [[nodiscard]] const RaidMember* member_in(size_t slot) const;
     [[nodiscard]] RaidMember* member_in(size_t slot);
-    [[nodiscard]] const RaidMember* member_named(const Uuid& uuid) const;
+    [[nodiscard]] const RaidMember* member_named(const Uuid& wanted) const;
 };
 
 inline constexpr size_t superblock_bytes_max = 256 + raid_bases_max * 64;

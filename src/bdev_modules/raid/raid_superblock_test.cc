@@ -112,7 +112,7 @@ TEST(RaidSuperblock, EveryFlippedBitIsFound) {
 
 TEST(RaidSuperblock, EveryLieIsRefusedWithItsReason) {
     const std::vector<std::byte> good = serialize(example());
-    const auto expect = [&good](size_t at, std::vector<uint8_t> bytes, std::string_view reason) {
+    const auto expect = [&good](size_t at, const std::vector<uint8_t>& bytes, std::string_view reason) {
         const std::string said = refusal_of_lie(at, bytes, good);
         EXPECT_NE(said.find(reason), std::string::npos) << "at " << at << ": " << said;
     };

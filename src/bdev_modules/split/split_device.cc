@@ -91,6 +91,7 @@ Result<void> create_split_devices(Awaited& awaited, const SplitOptions& options)
         return fail(Errc::invalid_argument, "split_size_mb: more than 2^63 bytes");
     }
     std::vector<std::string> names;
+    names.reserve(options.count);
     for (uint32_t index = 0; index < options.count; ++index) names.push_back(name_of_part(options, index));
     return awaited.ask({.module = "split",
                         .base = options.base,

@@ -27,7 +27,7 @@ namespace {
 
 bool is_set(const char* variable) {
     const char* value = std::getenv(variable);
-    return value != nullptr && std::string_view(value) != "" && std::string_view(value) != "0";
+    return value != nullptr && *value != '\0' && std::string_view(value) != "0";
 }
 
 // Forbidden, unknown, or not enough lockable memory (before 5.12): what another way of doing files helps against.

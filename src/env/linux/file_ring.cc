@@ -143,8 +143,9 @@ uint32_t FileRing::reap() {
         FileOperation* operation;
         int outcome;
     };
-    std::array<io_uring_cqe*, operations_max> entries;
-    std::array<Completion, operations_max> completions;
+    // As many are filled as are looked at.
+    std::array<io_uring_cqe*, operations_max> entries;  // NOLINT(cppcoreguidelines-pro-type-member-init)
+    std::array<Completion, operations_max> completions;  // NOLINT(cppcoreguidelines-pro-type-member-init)
     // Enters the kernel only when it has flagged that there is something to collect.
     const unsigned count = io_uring_peek_batch_cqe(&ring_, entries.data(), operations_max);
     for (unsigned at = 0; at < count; ++at) {

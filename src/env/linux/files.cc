@@ -95,7 +95,7 @@ Result<uint32_t> find_alignment(int file, const struct stat& status, uint32_t bl
     if (S_ISBLK(status.st_mode)) return block_bytes;
     // Reading nothing succeeds whatever the alignment, so that a small file cannot be asked.
     if (status.st_size < alignment_safe_bytes) return alignment_safe_bytes;
-    alignas(alignment_safe_bytes) std::array<std::byte, 2 * size_t{sector_bytes}> buffer;
+    alignas(alignment_safe_bytes) std::array<std::byte, 2 * size_t{sector_bytes}> buffer{};
     const bool is_enough = pread(file, buffer.data() + sector_bytes, sector_bytes, sector_bytes) == sector_bytes;
     return is_enough ? sector_bytes : alignment_safe_bytes;
 }
@@ -138,7 +138,7 @@ std::unexpected<Error> fail_open(int number, const OpenOptions& options, const s
 
 Result<std::string> read_whole(int file, const std::string& path, size_t size_max) {
     std::string contents;
-    std::array<char, 16384> piece;
+    std::array<char, 16384> piece{};
     for (;;) {
         const ssize_t count = ::read(file, piece.data(), piece.size());
         if (count == 0) return contents;

@@ -66,7 +66,7 @@ public:
     }
     void write(std::string_view bytes) override { write_all(bytes); }
     std::optional<std::string> read() override {
-        std::array<char, 256> bytes;
+        std::array<char, 256> bytes{};
         // VMIN and VTIME are 0: it does not wait, and says 0 also when the terminal is gone.
         const ssize_t count = ::read(STDIN_FILENO, bytes.data(), bytes.size());
         if (count < 0 && errno != EAGAIN && errno != EINTR) return std::nullopt;

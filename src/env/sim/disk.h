@@ -53,9 +53,9 @@ private:
     static constexpr size_t page_bytes = 4096;
     using Page = std::array<std::byte, page_bytes>;
     struct Unsynced {
-        Sector durable;
-        uint64_t durable_number;  // of the write that `durable` is from
-        uint64_t number;          // of the last write
+        Sector durable{};
+        uint64_t durable_number = 0;  // of the write that `durable` is from
+        uint64_t number = 0;          // of the last write
         bool is_given_up = false; // a sync of it has failed
     };
     [[nodiscard]] Sector sector(uint64_t index) const;

@@ -80,7 +80,7 @@ public:
 private:
     using Operations = IntrusiveList<env::FileOperation, &env::FileOperation::link>;
     struct Active {
-        env::FileOperation* operation;
+        env::FileOperation* operation = nullptr;
         Contents::Snapshot snapshot;  // sync_data
     };
     class Completions final : public env::Pollable, public Source {

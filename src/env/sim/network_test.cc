@@ -8,7 +8,6 @@
 namespace weft::sim {
 namespace {
 
-using env::Events;
 using env::Family;
 using env::Transfer;
 using State = Transfer::State;
@@ -306,7 +305,7 @@ TEST(SimNetwork, KnowsFamiliesWildcardsAndPaths) {
     struct Row {
         env::Address listen;
         env::Address connect;
-        env::Environment* from;
+        env::Environment* from = nullptr;
     };
     const env::Address path{.family = Family::unix_path, .host = "/run/weft.sock"};
     const Row rows[] = {

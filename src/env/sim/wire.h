@@ -42,12 +42,12 @@ public:
     // Ends. An id stays good until close().
     EndId connect(Machine& machine, const env::Address& address, const env::SocketOptions& options);
     void attach(EndId end, Source& source);
-    env::Transfer send(EndId end, std::span<const iovec> from);
-    env::Transfer receive(EndId end, MutableBytes into);
+    env::Transfer send(EndId id, std::span<const iovec> from);
+    env::Transfer receive(EndId id, MutableBytes into);
     void shutdown_send(EndId end);
-    void close(EndId end);
+    void close(EndId id);
     void configure(EndId end, const env::SocketOptions& options);
-    [[nodiscard]] uint32_t poll(EndId end);
+    [[nodiscard]] uint32_t poll(EndId id);
     [[nodiscard]] const Connection& connection(uint64_t id) const;
     [[nodiscard]] const std::map<uint64_t, Connection>& connections() const { return connections_; }
 
@@ -56,7 +56,7 @@ public:
     void set_tap(Tap tap) { tap_ = std::move(tap); }
 
     // Faults. False when there is no such connection.
-    bool reset(uint64_t connection);
+    bool reset(uint64_t id);
     bool cut_after_bytes(EndId sender, uint64_t bytes, bool with_reset);
     void pause(const Machine& first, const Machine& second);
     void resume(const Machine& first, const Machine& second);

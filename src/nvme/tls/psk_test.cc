@@ -35,7 +35,7 @@ TEST(PskInterchange, IsReadAndWritten) {
 }
 
 TEST(PskInterchange, ThatIsDamagedIsRefusedAndNotRepeated) {
-    const auto refuses = [](std::string text, std::string_view why) {
+    const auto refuses = [](const std::string& text, std::string_view why) {
         const auto psk = parse_interchange(text);
         ASSERT_FALSE(psk) << text;
         EXPECT_NE(psk.error().message.find(why), std::string::npos) << psk.error().message;

@@ -72,6 +72,7 @@ Result<Network> Network::parse(std::string_view text) {
     if (slash != std::string_view::npos) {
         const std::string_view number = text.substr(slash + 1);
         const char* end = number.data() + number.size();
+        // NOLINTNEXTLINE(bugprone-suspicious-stringview-data-usage): it has the end, too
         const auto [stop, error] = std::from_chars(number.data(), end, network.prefix_bits_);
         if (error != std::errc{} || stop != end || network.prefix_bits_ > bits_max) {
             return refuse(fmt::format("the length of the prefix must be from 0 to {}", bits_max));

@@ -131,7 +131,7 @@ void QpairAuth::settle(Request& request, nvme::Status outcome) {
     if (side_.is_completed()) {
         if (auto generated = side_.take_generated()) {
             is_busy_ = true;
-            return spawn(keep_psk(request, std::move(*generated)));
+            return spawn(keep_psk(request, *generated));
         }
     }
     look();
@@ -165,7 +165,7 @@ Task<void> QpairAuth::make_challenge(Request& request) {
     const nvme::auth::Group group = *side_.group();
     Secret exponent(nvme::auth::exponent_size_of(group));
     environment.random().fill(exponent.mutable_bytes());
-    std::array<std::byte, nvme::auth::hash_size_max> random;
+    std::array<std::byte, nvme::auth::hash_size_max> random{};
     const MutableBytes challenge = MutableBytes(random).first(nvme::auth::size_of(*side_.hash()));
     environment.random().fill(challenge);
     if (sequence_ == 0) environment.random().fill(bytes_of(sequence_));

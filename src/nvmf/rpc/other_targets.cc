@@ -47,6 +47,7 @@ Target* OtherTargets::find(std::string_view name) const {
 
 std::vector<std::string> OtherTargets::names() const {
     std::vector<std::string> list;
+    list.reserve(targets_.size());
     for (const auto& [name, target] : targets_) list.push_back(name);
     return list;
 }

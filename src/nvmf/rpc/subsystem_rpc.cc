@@ -268,11 +268,14 @@ Task<Result<Json>> remove_listener(const TargetHolder& holder, ListenerParams pa
 }
 
 // The key is there before the host is, so that no Connect finds the one without the other.
-Task<Result<void>> add_host_with_psk(const TargetHolder& holder, Target& target, Subsystem& subsystem, std::string host,
-                                     std::string key_name, HostKeys keys, LimitChange limits) {
+Task<Result<void>> add_host_with_psk(TargetHolder& holder, const HostParams& params, HostKeys keys,
+                                     LimitChange limits) {
+    Target& target = **target_of(holder, params.tgt_name);
+    Subsystem& subsystem = **subsystem_of(holder, params.tgt_name, params.nqn);
+    const std::string& host = params.host;
     if (holder.keys == nullptr) co_return unsupported("psk without a keyring");
     if (subsystem.hosts().contains(host)) co_return co_await subsystem.add_host(host);
-    auto psk = co_await HostPsk::open(*holder.keys, target.environment().files(), key_name);
+    auto psk = co_await HostPsk::open(*holder.keys, target.environment().files(), *params.psk);
     if (!psk) co_return fail(psk.error().code, fmt::format("psk: {}", psk.error().message));
     // Two that add the same host at once: the first has it.
     if (subsystem.hosts().contains(host)) co_return co_await subsystem.add_host(host);
@@ -301,14 +304,53 @@ Task<Result<Json>> change_host(TargetHolder& holder, HostParams params, bool is_
     auto subsystem = subsystem_of(holder, params.tgt_name, params.nqn);
     if (!subsystem) co_return std::unexpected(std::move(subsystem).error());
     if (is_added && params.psk) {
-        WEFT_CO_TRY(co_await add_host_with_psk(holder, **target_of(holder, params.tgt_name), **subsystem, params.host,
-                                               *params.psk, std::move(*keys), limits));
+        WEFT_CO_TRY(co_await add_host_with_psk(holder, params, std::move(*keys), limits));
     } else if (is_added) {
         WEFT_CO_TRY(co_await (*subsystem)->add_host(params.host, std::move(*keys), limits));
     } else {
         WEFT_CO_TRY(co_await (*subsystem)->remove_host(params.host));
     }
     co_return Json(true);
+}
+
+// Where it is reached, and by whom.
+void add_reach_methods(rpc::Registry& registry, TargetHolder& holder) {
+    registry.add<ListenerParams>({.name = "nvmf_subsystem_add_listener",
+                                  .role = rpc::Role::operate,
+                                  .text = "Lets hosts reach a subsystem at an address",
+                                  .codes = refused_as_invalid,
+                                  .changes_config = true},
+                                 [&holder](ListenerParams params) { return add_listener(holder, std::move(params)); });
+    registry.add<ListenerParams>(
+        {.name = "nvmf_subsystem_remove_listener",
+         .role = rpc::Role::operate,
+         .text = "Ends that, and the controllers that came that way",
+         .codes = refused_as_invalid,
+         .changes_config = true},
+        [&holder](ListenerParams params) { return remove_listener(holder, std::move(params)); });
+    registry.add<HostParams>({.name = "nvmf_subsystem_add_host",
+                              .role = rpc::Role::operate,
+                              .text = "Allows a host",
+                              .codes = refused_as_internal,
+                              .changes_config = true},
+                             [&holder](HostParams params) { return change_host(holder, std::move(params), true); });
+    registry.add<HostParams>({.name = "nvmf_subsystem_remove_host",
+                              .role = rpc::Role::operate,
+                              .text = "Forbids a host and ends its controllers",
+                              .codes = refused_as_internal,
+                              .changes_config = true},
+                             [&holder](HostParams params) { return change_host(holder, std::move(params), false); });
+    registry.add<AllowAnyHost>({.name = "nvmf_subsystem_allow_any_host",
+                                .role = rpc::Role::operate,
+                                .text = "Whether any host may use a subsystem",
+                                .codes = refused_as_internal,
+                                .changes_config = true},
+                               [&holder](AllowAnyHost params) -> Task<Result<Json>> {
+                                   auto subsystem = subsystem_of(holder, params.tgt_name, params.nqn);
+                                   if (!subsystem) co_return std::unexpected(std::move(subsystem).error());
+                                   WEFT_CO_TRY(co_await (*subsystem)->set_allow_any_host(params.allow_any_host));
+                                   co_return Json(true);
+                               });
 }
 
 }  // namespace
@@ -356,42 +398,7 @@ void add_subsystem_methods(rpc::Registry& registry, TargetHolder& holder) {
                                       WEFT_CO_TRY(co_await (*subsystem)->remove_namespace(params.nsid));
                                       co_return Json(true);
                                   });
-    registry.add<ListenerParams>({.name = "nvmf_subsystem_add_listener",
-                                  .role = rpc::Role::operate,
-                                  .text = "Lets hosts reach a subsystem at an address",
-                                  .codes = refused_as_invalid,
-                                  .changes_config = true},
-                                 [&holder](ListenerParams params) { return add_listener(holder, std::move(params)); });
-    registry.add<ListenerParams>(
-        {.name = "nvmf_subsystem_remove_listener",
-         .role = rpc::Role::operate,
-         .text = "Ends that, and the controllers that came that way",
-         .codes = refused_as_invalid,
-         .changes_config = true},
-        [&holder](ListenerParams params) { return remove_listener(holder, std::move(params)); });
-    registry.add<HostParams>({.name = "nvmf_subsystem_add_host",
-                              .role = rpc::Role::operate,
-                              .text = "Allows a host",
-                              .codes = refused_as_internal,
-                              .changes_config = true},
-                             [&holder](HostParams params) { return change_host(holder, std::move(params), true); });
-    registry.add<HostParams>({.name = "nvmf_subsystem_remove_host",
-                              .role = rpc::Role::operate,
-                              .text = "Forbids a host and ends its controllers",
-                              .codes = refused_as_internal,
-                              .changes_config = true},
-                             [&holder](HostParams params) { return change_host(holder, std::move(params), false); });
-    registry.add<AllowAnyHost>({.name = "nvmf_subsystem_allow_any_host",
-                                .role = rpc::Role::operate,
-                                .text = "Whether any host may use a subsystem",
-                                .codes = refused_as_internal,
-                                .changes_config = true},
-                               [&holder](AllowAnyHost params) -> Task<Result<Json>> {
-                                   auto subsystem = subsystem_of(holder, params.tgt_name, params.nqn);
-                                   if (!subsystem) co_return std::unexpected(std::move(subsystem).error());
-                                   WEFT_CO_TRY(co_await (*subsystem)->set_allow_any_host(params.allow_any_host));
-                                   co_return Json(true);
-                               });
+    add_reach_methods(registry, holder);
 }
 
 }  // namespace weft::nvmf

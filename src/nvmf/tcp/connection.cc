@@ -33,6 +33,7 @@ void on_timer(void* context) { static_cast<Connection*>(context)->on_late(); }
 
 }  // namespace
 
+// NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init): control_ is written before it is sent
 Connection::Connection(TcpGroup& group, uint64_t uid, std::unique_ptr<env::Stream> stream, TransportId listener,
                        ConnectionLimits::Place place, env::MemoryShare memory)
     : Qpair(group.poll_group(), group.transport().options(), uid),

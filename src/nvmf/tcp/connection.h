@@ -39,8 +39,8 @@ public:
     // Watches the socket and starts the handshake timer. Errors: what the system refused.
     Result<void> start();
 
-    void send(Request& request) override;
-    void resume(Request& request) override;
+    void send(Request& executed) override;
+    void resume(Request& waiting) override;
     void close(std::string_view why) override;
     void connected() override;
     void withdraw(NamespaceView& ns) override;
@@ -126,7 +126,7 @@ private:
     void receive_into_buffers(TcpRequest& request);
     void ask_for_data(TcpRequest& request);
     void execute(TcpRequest& request);
-    void refuse(TcpRequest& request, nvme::Status status);
+    void refuse(TcpRequest& request, nvme::Status refusal);
 
     // connection_send.cc
     void queue(TcpRequest& request);

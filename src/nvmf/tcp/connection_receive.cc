@@ -25,7 +25,6 @@ using nvme::TransferDirection;
 using nvme::wire::Event;
 using nvme::wire::FatalErrorStatus;
 using nvme::wire::PduType;
-using nvme::wire::Violation;
 namespace status = nvme::status;
 
 // What is kept of a host that does not count the commands of its queue, so that strangers cost no more.

@@ -19,6 +19,7 @@ Result<std::unique_ptr<TcpGroup>> TcpGroup::create(TcpTransport& transport, Poll
     return std::unique_ptr<TcpGroup>(new TcpGroup(transport, group, std::move(*buffers), std::move(*receive)));
 }
 
+// NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init): pieces_ are written before they are sent
 TcpGroup::TcpGroup(TcpTransport& transport, PollGroup& group, std::unique_ptr<BufferCache> buffers,
                    env::Mapping receive)
     : transport_(transport),

@@ -9,7 +9,7 @@
 
 namespace weft::nvmf::tcp {
 
-struct TcpRequest : Request {
+struct TcpRequest : Request {  // NOLINT(cppcoreguidelines-pro-type-member-init): nor head and tail
     uint16_t slot = 0;             // its place in the group's slots, and the TTAG of its R2Ts
 
     // Data from the host.

@@ -188,7 +188,7 @@ Task<void> SecureAccept::step(SecureHandshake& handshake) {
 
 // Waits for bytes of the host; none: it is over.
 Task<std::vector<std::byte>> SecureAccept::receive(SecureHandshake& handshake) {
-    std::array<std::byte, receive_bytes> bytes;
+    std::array<std::byte, receive_bytes> bytes{};
     while (handshake.over == nullptr) {
         handshake.has_news = false;
         const env::Transfer got = handshake.connection.stream->receive(bytes);

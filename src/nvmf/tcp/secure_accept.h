@@ -33,7 +33,7 @@ namespace weft::nvmf::tcp {
 // over.
 class SecureHandshake final : public EventSource {
 public:
-    SecureHandshake(Thread& thread, NewConnection connection);
+    SecureHandshake(Thread& thread, NewConnection from);
     ~SecureHandshake() override { unwatch(); }
 
     uint32_t on_events(uint32_t events) override;

@@ -166,9 +166,8 @@ void Host::choose_range(Slot& slot) {
     slot.lba = first + chance(length - slot.count + 1);
 }
 
-void Host::choose(Slot& slot) {
+void Host::choose_kind(Slot& slot) {
     const Plan& plan = ledger_.plan;
-    choose_range(slot);
     const uint64_t dice = chance(100);
     if (dice < plan.reads) {
         slot.what = dice % 6 == 5 && prepare_compare(slot) ? What::compare : What::read;
@@ -181,52 +180,21 @@ void Host::choose(Slot& slot) {
     } else {
         slot.what = What::write;
     }
+}
+
+void Host::choose(Slot& slot) {
+    choose_range(slot);
+    choose_kind(slot);
     nvme::Command command;
-    command.nsid = plan.nsid;
+    command.nsid = ledger_.plan.nsid;
     slot.piece = {.iov_base = slot.memory.data(), .iov_len = size_t{slot.count} * model_.block_bytes()};
     slot.io.data = {&slot.piece, 1};
     slot.io.is_status_local = false;
     command.set_lba_range(slot.lba, slot.count);
-    const bool fua = chance(8) == 0;
-    Write write{.lba = slot.lba, .count = slot.count, .host = index_};
-    const auto issue = [&](Kind kind, bool forced) {
-        write.kind = kind;
-        write.fua = forced;
-        slot.sequence = write.sequence = model_.issue(write);
-        if (ledger_.journal != nullptr) ledger_.journal->issue(write);
-    };
     switch (slot.what) {
         case What::write:
-            command.opcode = static_cast<uint8_t>(nvme::IoOpcode::write);
-            if (fua) command.cdw12 = command.cdw12 | nvme::io_bits::force_unit_access;
-            issue(Kind::data, fua);
-            for (uint32_t at = 0; at < slot.count; ++at) {
-                write_block(block(slot, at), {.run = model_.run(),
-                                              .lba = slot.lba + at,
-                                              .sequence = slot.sequence,
-                                              .round = model_.round(),
-                                              .index = at,
-                                              .count = slot.count});
-            }
-            break;
         case What::zeroes:
-            command.opcode = static_cast<uint8_t>(nvme::IoOpcode::write_zeroes);
-            if (fua) command.cdw12 = command.cdw12 | nvme::io_bits::force_unit_access;
-            if (plan.deallocates && chance(2) == 0) command.cdw12 = command.cdw12 | nvme::io_bits::deallocate;
-            slot.io.data = {};
-            issue(Kind::zeroes, fua);
-            break;
-        case What::deallocate: {
-            command.opcode = static_cast<uint8_t>(nvme::IoOpcode::dataset_management);
-            command.cdw10 = 0;  // one range, 0's based
-            command.cdw11 = nvme::dataset_management::deallocate;
-            command.cdw12 = 0;
-            const nvme::DatasetManagementRange range{.attributes = 0, .block_count = slot.count, .slba = slot.lba};
-            store(MutableBytes(slot.memory), range);
-            slot.piece.iov_len = sizeof(range);
-            issue(Kind::deallocated, false);
-            break;
-        }
+        case What::deallocate: make_change(slot, command); break;
         case What::flush:
             command.opcode = static_cast<uint8_t>(nvme::IoOpcode::flush);
             command.cdw10 = command.cdw11 = command.cdw12 = 0;
@@ -247,6 +215,44 @@ void Host::choose(Slot& slot) {
             break;
     }
     slot.io.command = command;
+}
+
+void Host::make_change(Slot& slot, nvme::Command& command) {
+    const bool fua = slot.what != What::deallocate && chance(8) == 0;
+    const auto issue = [&](Kind kind) {
+        Write write{.lba = slot.lba, .count = slot.count, .host = index_};
+        write.kind = kind;
+        write.fua = fua;
+        slot.sequence = write.sequence = model_.issue(write);
+        if (ledger_.journal != nullptr) ledger_.journal->issue(write);
+    };
+    if (fua) command.cdw12 = command.cdw12 | nvme::io_bits::force_unit_access;
+    if (slot.what == What::write) {
+        command.opcode = static_cast<uint8_t>(nvme::IoOpcode::write);
+        issue(Kind::data);
+        for (uint32_t at = 0; at < slot.count; ++at) {
+            write_block(block(slot, at), {.run = model_.run(),
+                                          .lba = slot.lba + at,
+                                          .sequence = slot.sequence,
+                                          .round = model_.round(),
+                                          .index = at,
+                                          .count = slot.count});
+        }
+    } else if (slot.what == What::zeroes) {
+        command.opcode = static_cast<uint8_t>(nvme::IoOpcode::write_zeroes);
+        if (ledger_.plan.deallocates && chance(2) == 0) command.cdw12 = command.cdw12 | nvme::io_bits::deallocate;
+        slot.io.data = {};
+        issue(Kind::zeroes);
+    } else {
+        command.opcode = static_cast<uint8_t>(nvme::IoOpcode::dataset_management);
+        command.cdw10 = 0;  // one range, 0's based
+        command.cdw11 = nvme::dataset_management::deallocate;
+        command.cdw12 = 0;
+        const nvme::DatasetManagementRange range{.attributes = 0, .block_count = slot.count, .slba = slot.lba};
+        store(MutableBytes(slot.memory), range);
+        slot.piece.iov_len = sizeof(range);
+        issue(Kind::deallocated);
+    }
 }
 
 // The data that is surely there, or, now and then, what is surely not.

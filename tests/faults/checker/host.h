@@ -61,7 +61,7 @@ struct Report {
 // What all hosts share. `journal` may be null.
 struct Ledger {
     Model& model;
-    Journal* journal;
+    Journal* journal = nullptr;
     Report& report;
     const Plan& plan;
     uint64_t last_flush = 0;
@@ -108,7 +108,9 @@ private:
     Task<void> disconnect();
     void submit_next(Slot& slot);
     void choose(Slot& slot);
+    void choose_kind(Slot& slot);
     void choose_range(Slot& slot);
+    void make_change(Slot& slot, nvme::Command& command);
     bool prepare_compare(Slot& slot);
     void on_done(Slot& slot);
     void on_answer(Slot& slot, bool success);

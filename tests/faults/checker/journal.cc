@@ -70,76 +70,87 @@ Result<std::unique_ptr<Journal>> Journal::create(const std::string& path, const 
     return journal;
 }
 
+// What a journal makes of a model, record by record.
+struct Journal::Replay {
+    const std::string& path;
+    JournalHead& head;
+    std::unique_ptr<Model>& model;
+    // The journal numbers commands as its process did; the model gives numbers of its own, which must be the same.
+    std::unordered_map<uint64_t, uint64_t> flushes{};
+
+    Result<void> begin(const Record& record) {
+        if (record.extra != version) {
+            return fail(Errc::protocol_error, fmt::format("{} is of another version", path));
+        }
+        head = {.run = record.number,
+                .first_lba = record.lba,
+                .block_count = record.count,
+                .block_bytes = record.index,
+                .mode = static_cast<Mode>(record.kind),
+                .host_count = record.host,
+                .seed = record.seed};
+        model = std::make_unique<Model>(head.mode, head.run, head.first_lba, head.block_count, head.block_bytes);
+        return {};
+    }
+    Result<void> issue(const Record& record) {
+        const uint64_t sequence = model->issue({.lba = record.lba,
+                                                .count = record.count,
+                                                .host = record.host,
+                                                .kind = static_cast<Kind>(record.kind),
+                                                .fua = record.flags != 0});
+        if (sequence == record.number) return {};
+        return fail(Errc::protocol_error, fmt::format("{} has a gap before write {}", path, record.number));
+    }
+    Result<void> take(const Record& record) {
+        if ((record.type == Type::head) != (model == nullptr)) {
+            return fail(Errc::protocol_error, fmt::format("{} is no journal of the checker", path));
+        }
+        switch (record.type) {
+            case Type::head: return begin(record);
+            case Type::issue: return issue(record);
+            case Type::last: model->set_last(record.number, record.round); break;
+            case Type::settled:
+                model->restore(record.lba, {.sequence = record.number,
+                                            .round = record.round,
+                                            .index = record.index,
+                                            .count = record.count,
+                                            .kind = static_cast<Kind>(record.kind)});
+                break;
+            case Type::acknowledge: model->acknowledge(record.number); break;
+            case Type::refuse: model->refuse(record.number); break;
+            case Type::flush: flushes[record.number] = model->issue_flush(); break;
+            case Type::acknowledge_flush:
+                if (const auto found = flushes.find(record.number); found != flushes.end()) {
+                    model->acknowledge_flush(found->second);
+                    flushes.erase(found);
+                }
+                break;
+            case Type::end_host: model->end_host(record.host); break;
+        }
+        return {};
+    }
+};
+
 Result<std::unique_ptr<Journal>> Journal::open(const std::string& path, JournalHead& head,
                                                std::unique_ptr<Model>& model) {
     const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
     if (fd < 0) return fail_errno(errno, fmt::format("opening {}", path));
     std::unique_ptr<Journal> journal(new Journal(path, fd));
+    Replay replay{.path = path, .head = head, .model = model};
     std::vector<Record> records(4096);
-    // The journal numbers commands as its process did; the model gives numbers of its own, which must be the same.
-    std::unordered_map<uint64_t, uint64_t> flushes;
     off_t good = 0;
     for (bool more = true; more;) {
         const ssize_t count = ::pread(fd, records.data(), records.size() * sizeof(Record), good);
         if (count < 0) return fail_errno(errno, fmt::format("reading {}", path));
         const size_t whole = static_cast<size_t>(count) / sizeof(Record);
         more = whole == records.size();
-        for (size_t at = 0; at < whole; ++at) {
-            const Record& record = records[at];
+        for (const Record& record : std::span(records).first(whole)) {
             if (record.crc != record.right_crc()) {
                 more = false;
                 break;
             }
-            if ((record.type == Type::head) != (model == nullptr)) {
-                return fail(Errc::protocol_error, fmt::format("{} is no journal of the checker", path));
-            }
+            WEFT_TRY(replay.take(record));
             good += static_cast<off_t>(sizeof(Record));
-            switch (record.type) {
-                case Type::head:
-                    if (record.extra != version) {
-                        return fail(Errc::protocol_error, fmt::format("{} is of another version", path));
-                    }
-                    head = {.run = record.number,
-                            .first_lba = record.lba,
-                            .block_count = record.count,
-                            .block_bytes = record.index,
-                            .mode = static_cast<Mode>(record.kind),
-                            .host_count = record.host,
-                            .seed = record.seed};
-                    model = std::make_unique<Model>(head.mode, head.run, head.first_lba, head.block_count,
-                                                    head.block_bytes);
-                    break;
-                case Type::last: model->set_last(record.number, record.round); break;
-                case Type::settled:
-                    model->restore(record.lba, {.sequence = record.number,
-                                                .round = record.round,
-                                                .index = record.index,
-                                                .count = record.count,
-                                                .kind = static_cast<Kind>(record.kind)});
-                    break;
-                case Type::issue: {
-                    const uint64_t sequence = model->issue({.lba = record.lba,
-                                                            .count = record.count,
-                                                            .host = record.host,
-                                                            .kind = static_cast<Kind>(record.kind),
-                                                            .fua = record.flags != 0});
-                    if (sequence != record.number) {
-                        return fail(Errc::protocol_error,
-                                    fmt::format("{} has a gap before write {}", path, record.number));
-                    }
-                    break;
-                }
-                case Type::acknowledge: model->acknowledge(record.number); break;
-                case Type::refuse: model->refuse(record.number); break;
-                case Type::flush: flushes[record.number] = model->issue_flush(); break;
-                case Type::acknowledge_flush:
-                    if (const auto found = flushes.find(record.number); found != flushes.end()) {
-                        model->acknowledge_flush(found->second);
-                        flushes.erase(found);
-                    }
-                    break;
-                case Type::end_host: model->end_host(record.host); break;
-            }
         }
     }
     if (model == nullptr) return fail(Errc::protocol_error, fmt::format("{} is empty", path));

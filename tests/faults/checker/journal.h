@@ -47,6 +47,7 @@ public:
 private:
     Journal(std::string path, int descriptor) : path_(std::move(path)), fd_(descriptor) {}
     struct Record;
+    struct Replay;
     void append(Record record) const;
 
     std::string path_;

@@ -70,6 +70,7 @@ std::optional<uint16_t> parse_status(std::string_view text) {
     if (slash == std::string_view::npos) return std::nullopt;
     unsigned type = 0;
     unsigned code = 0;
+    // NOLINTNEXTLINE(bugprone-suspicious-stringview-data-usage): it has the end, too
     const auto first = std::from_chars(text.data(), text.data() + slash, type, 16);
     const auto second = std::from_chars(text.data() + slash + 1, text.data() + text.size(), code, 16);
     if (first.ec != std::errc{} || second.ec != std::errc{} || type > 7 || code > 255) return std::nullopt;
@@ -259,7 +260,7 @@ Task<Result<int>> run(Settings& settings, Runtime& runtime) {
     }
     auto left = static_cast<uint32_t>(hosts.size());
     for (const auto& host : hosts) spawn(work_and_count(*host, left));
-    while (left > 0) {
+    while (left > 0) {  // NOLINT(bugprone-infinite-loop): work_and_count() changes it
         // After a wrong answer the rest tells less and less.
         if (report.wrong() > 100) ledger.should_stop = true;
         co_await weft::sleep_for(5 * env::ns_per_ms);

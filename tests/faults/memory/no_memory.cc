@@ -9,11 +9,13 @@
 #include <cstdlib>
 
 extern "C" {
+// NOLINTBEGIN(bugprone-reserved-identifier)
 // glibc's own, which need no dlsym(), which allocates.
 void* __libc_malloc(size_t size);
 void* __libc_calloc(size_t count, size_t size);
 void* __libc_realloc(void* memory, size_t size);
 void* __libc_memalign(size_t alignment, size_t size);
+// NOLINTEND(bugprone-reserved-identifier)
 }
 
 namespace {
@@ -52,6 +54,7 @@ void* refuse() {
 }  // namespace
 
 extern "C" {
+// NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): the C library's are reserved ones
 
 void* malloc(size_t size) { return is_to_fail() ? refuse() : __libc_malloc(size); }
 void* calloc(size_t number, size_t size) { return is_to_fail() ? refuse() : __libc_calloc(number, size); }
@@ -62,4 +65,6 @@ int posix_memalign(void** memory, size_t alignment, size_t size) {
     *memory = memalign(alignment, size);
     return *memory == nullptr ? ENOMEM : 0;
 }
+
+// NOLINTEND(readability-inconsistent-declaration-parameter-name)
 }

@@ -14,7 +14,6 @@
 namespace weft::sim {
 
 using test::expect;
-using test::fail_simulation;
 
 namespace {
 

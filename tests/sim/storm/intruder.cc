@@ -14,7 +14,6 @@ using nvme::IoOpcode;
 using nvme::Status;
 using nvme::wire::PduType;
 using test::fail_simulation;
-namespace status = nvme::status;
 
 namespace {
 
@@ -262,6 +261,33 @@ Task<void> Intruder::promise_more_than_it_sends(RawConnection& session) {
     }
 }
 
+// What a host may get wrong about the data it was asked for.
+void Intruder::make_wrong(nvme::wire::DataFields& fields, std::vector<std::byte>& data, uint64_t mistake) {
+    switch (mistake) {
+        case 0:
+            fields.offset = block_bytes;
+            fields.length -= block_bytes;
+            break;
+        case 1:
+            fields.length += block_bytes;
+            data.resize(data.size() + block_bytes);
+            break;
+        case 2: fields.ttag = static_cast<uint16_t>(fields.ttag + prng_.between(1, 300)); break;
+        case 3: fields.cccid = static_cast<uint16_t>(fields.cccid + 1); break;
+        case 4: fields.ttag = 0xFFFF; break;
+        case 5: fields.length -= block_bytes; break;  // the last one, it says, and is not
+        case 6:
+            fields.offset = static_cast<uint32_t>(data.size());
+            fields.length = block_bytes;
+            break;
+        case 7:
+            fields.offset = 0xFFFFFE00;
+            fields.length = block_bytes;
+            break;
+        default: break;  // all right, but on another connection
+    }
+}
+
 // A write whose data is asked for by R2T, answered wrongly.
 Task<void> Intruder::break_a_transfer() {
     Session admin = co_await open_admin();
@@ -294,29 +320,7 @@ Task<void> Intruder::break_a_transfer() {
     Session other;
     if (mistake == 8) other = co_await open_io(admin->cntlid, false, 2);
     if (mistake == 8 && other == nullptr) co_return;
-    switch (mistake) {
-        case 0:
-            fields.offset = block_bytes;
-            fields.length -= block_bytes;
-            break;
-        case 1:
-            fields.length += block_bytes;
-            data.resize(data.size() + block_bytes);
-            break;
-        case 2: fields.ttag = static_cast<uint16_t>(fields.ttag + prng_.between(1, 300)); break;
-        case 3: fields.cccid = static_cast<uint16_t>(fields.cccid + 1); break;
-        case 4: fields.ttag = 0xFFFF; break;
-        case 5: fields.length -= block_bytes; break;  // the last one, it says, and is not
-        case 6:
-            fields.offset = static_cast<uint32_t>(data.size());
-            fields.length = block_bytes;
-            break;
-        case 7:
-            fields.offset = 0xFFFFFE00;
-            fields.length = block_bytes;
-            break;
-        default: break;  // all right, but on another connection
-    }
+    make_wrong(fields, data, mistake);
     // So that it is not this that is wrong, too.
     const bool is_elsewhere = fields.offset != 0 || fields.length > r2t.r2tl;
     if (is_elsewhere && prng_.coin()) fields.is_last = false;

@@ -36,6 +36,7 @@ private:
     Task<void> let_keep_alive_run_out();
     Task<void> ask_for_the_wrong();
     Task<void> break_a_transfer();
+    void make_wrong(nvme::wire::DataFields& fields, std::vector<std::byte>& data, uint64_t mistake);
     Task<void> promise_more_than_it_sends(RawConnection& session);
     Task<void> damage_a_digest();
     Task<void> send_too_much();

@@ -37,13 +37,13 @@ private:
     MutableBytes take_buffer(size_t bytes);
     void done();
     void succeeded();
-    void failed(nvme::Status status);
+    void failed(nvme::Status outcome);
     [[nodiscard]] bool is_write() const {
         return kind_ == Kind::write || kind_ == Kind::zero || kind_ == Kind::deallocate;
     }
     [[nodiscard]] bool has_gone() const;
-    [[nodiscard]] bool is_expected(nvme::Status status) const;
-    [[nodiscard]] bool is_injected(nvme::Status status) const;
+    [[nodiscard]] bool is_expected(nvme::Status outcome) const;
+    [[nodiscard]] bool is_injected(nvme::Status outcome) const;
     void fail(const std::string& what) const;
 
     Storm& storm_;

@@ -31,9 +31,9 @@ public:
 private:
     // A write whose answer was lost: it may go on until its association has ended.
     struct Unsettled {
-        size_t device;
+        size_t device = 0;
         SectorRange range;
-        RegisterModel::Tick began;
+        RegisterModel::Tick began = 0;
     };
 
     Task<void> run();

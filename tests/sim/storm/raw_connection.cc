@@ -22,7 +22,7 @@ env::TimeNs pause_after(env::TimeNs waited) { return std::clamp(waited / 4, look
 }  // namespace
 
 void RawConnection::pump() {
-    std::array<std::byte, 4096> buffer;
+    std::array<std::byte, 4096> buffer;  // NOLINT(cppcoreguidelines-pro-type-member-init): receive() fills it
     while (!has_ended_) {
         const env::Transfer got = stream_->receive(buffer);
         if (got.state == env::Transfer::State::would_block) return;

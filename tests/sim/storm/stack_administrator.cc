@@ -89,7 +89,7 @@ Task<void> StackAdministrator::inject(size_t device) {
             if (layer == Layer::error) break;
             name = layer == Layer::split ? name + "p1" : layer_name(layer, device);
         }
-        name = "EE_" + name;
+        name.insert(0, "EE_");
     }
     if (is_below && !can_lose(storm_, device, side)) co_return co_await restore(device);
     auto* error = static_cast<bdev::ErrorDevice*>(storm_.rig.bdevs().find(name));

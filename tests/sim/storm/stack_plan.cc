@@ -64,7 +64,7 @@ bool has_superblock(const DevicePlan& device) { return device.stack.has(Layer::r
 
 uint64_t base_sectors(const DevicePlan& device) {
     const StackPlan& stack = device.stack;
-    const uint64_t strip = stack.strip_kb * 2;
+    const uint64_t strip = uint64_t{stack.strip_kb} * 2;
     if (stack.has(Layer::split)) return device.sectors * parts_of_split;
     if (stack.has(Layer::raid0)) return round_up((device.sectors + stack.bases - 1) / stack.bases, strip);
     if (stack.has(Layer::raid5f)) return round_up((device.sectors + stack.bases - 2) / (stack.bases - 1), strip);
@@ -94,7 +94,7 @@ std::string top_name(const DevicePlan& plan, size_t device) {
     std::string name = base_name(device, 0);
     for (const Layer layer : plan.stack.layers) {
         switch (layer) {
-            case Layer::error: name = "EE_" + name; break;
+            case Layer::error: name.insert(0, "EE_"); break;
             case Layer::split: name += "p1"; break;
             default: name = layer_name(layer, device);
         }

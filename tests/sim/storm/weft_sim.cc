@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <exception>
 #include <thread>
 
 #include "sim/storm/runner.h"
@@ -195,4 +196,11 @@ int main_of(int argc, char** argv) {
 }  // namespace
 }  // namespace weft::sim
 
-int main(int argc, char** argv) { return weft::sim::main_of(argc, argv); }
+int main(int argc, char** argv) {
+    try {
+        return weft::sim::main_of(argc, argv);
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "weft-sim: %s\n", error.what());
+        return 2;
+    }
+}
