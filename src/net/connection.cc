@@ -82,6 +82,7 @@ bool Connection::has_work() const {
 }
 
 void Connection::receive_some() {
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init): receive() fills it
     std::array<std::byte, receive_bytes_per_call> bytes;
     for (size_t received = 0; received < receive_bytes_per_turn && may_receive_ && !ended_;) {
         if (state_ == State::open ? !receiving_ : state_ == State::closed) return;

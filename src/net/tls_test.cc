@@ -254,7 +254,7 @@ TEST_F(TlsTest, FilesThatAreWrongAreNamed) {
     const auto with = [&](auto change) {
         TlsFiles files = authority.files(good);
         change(files);
-        return refusal(std::move(files));
+        return refusal(files);
     };
     const auto starts = [](const std::string& text, std::string_view start) {
         EXPECT_TRUE(text.starts_with(start)) << text;

@@ -210,9 +210,9 @@ void FuzzWorld::work(RightHost& host) {
     const uint32_t blocks = rounds_ % 3 == 0 ? 24 : 4;
     nvme::Command command;
     command.nsid = 1;
-    command.set_lba_range(rounds_ * 7 % (disk_blocks - blocks), blocks);
+    command.set_lba_range(uint64_t{rounds_} * 7 % (disk_blocks - blocks), blocks);
     host.io->expected.resize(size_t{blocks} * fuzz_block_bytes);
-    stamp(host.io->expected, 2, rounds_ * 8);
+    stamp(host.io->expected, 2, uint64_t{rounds_} * 8);
     command.opcode = static_cast<uint8_t>(nvme::IoOpcode::write);
     command.dptr = nvme::SglDescriptor::transport(static_cast<uint32_t>(host.io->expected.size()));
     host.io->command(command, {}, {});

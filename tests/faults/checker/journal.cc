@@ -76,7 +76,7 @@ struct Journal::Replay {
     JournalHead& head;
     std::unique_ptr<Model>& model;
     // The journal numbers commands as its process did; the model gives numbers of its own, which must be the same.
-    std::unordered_map<uint64_t, uint64_t> flushes{};
+    std::unordered_map<uint64_t, uint64_t> flushes;
 
     Result<void> begin(const Record& record) {
         if (record.extra != version) {

@@ -87,7 +87,11 @@ Task<void> StackAdministrator::inject(size_t device) {
         name = base_name(device, 0);
         for (const Layer layer : plan.stack.layers) {
             if (layer == Layer::error) break;
-            name = layer == Layer::split ? name + "p1" : layer_name(layer, device);
+            if (layer == Layer::split) {
+                name += "p1";
+            } else {
+                name = layer_name(layer, device);
+            }
         }
         name.insert(0, "EE_");
     }
