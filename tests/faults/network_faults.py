@@ -68,10 +68,11 @@ def flips(path, seed):
                 "run", proxy.port, "--time", 4, "--seed", seed + run, "--hdgst", "--ddgst", "--reconnect", "--io-timeout", 2,
                 "--timeout", 2, "--tolerate", "0/22", "--depth", 8, "--patience", 60, journal=journal)
             damaged += report.get("damaged", 0) + report.get("refused", 0) + report.get("losses", 0)
-        check(f"{proxy.flips.value} flipped bits, {damaged} answers: none undetected",
+            # Settles which of the refused writes are there: each may be for ever, and all are looked at each time.
+            if status == 0:
+                status, _, complaint = run_checker("check", target.port, journal=journal)
+        check(f"{proxy.flips.value} flipped bits, {damaged} answers: none undetected, and what was written is right",
               status == 0 and proxy.flips.value >= wanted and damaged > 0, complaint)
-        status, _, complaint = run_checker("check", target.port, journal=journal)
-        check("what was written among flipped bits is right", status == 0, complaint)
         check("the target is well", target.is_alive(), target.tail())
 
 
