@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from proxy import connect_silently
+from ptrace import stopped_thread
 from rig import (BIN, FULL, SANITIZED, SLOWER, Checker, Refused, Target, check, file_bdev, finish, folder, make_disk,
                  run_checker, seeded, skip, wait_for)
 
@@ -34,6 +35,32 @@ def stopped(path, seed):
                   "no Keep Alive in time" not in target.log.read_text(), target.tail())
         status, report, complaint = checker.result()
         check("hosts go on after the stops", status == 0 and report["losses"] == 0 and report["writes"] > 0,
+              f"{report}\n{complaint}")
+
+
+def stopped_reactor(path, seed):
+    """One thread gets no CPU time, as if another program of a higher priority had taken its CPU."""
+    with Target(path, "reactor", cpus="0x3") as target:
+        target.export(file_bdev(make_disk(path / "disk-reactor")))
+        target.start()
+        checker = Checker("run", target.port, "--time", 12 * SLOWER, "--seed", seed, "--kato", 1000, "--io-timeout", 30,
+                          journal=path / "journal-reactor")
+        wait_for(lambda: len(target.controllers()) == 4, 10 * SLOWER)
+        qpairs = {group["name"]: group["current_io_qpairs"] for group in target.rpc("nvmf_get_stats")["poll_groups"]}
+        check("both reactors have queues", len(qpairs) == 2 and all(qpairs.values()), qpairs)
+        thread = next(one["tid"] for one in target.rpc("framework_get_reactors")["reactors"] if one["lcore"] == 1)
+        for seconds in (2, 4):
+            time.sleep(0.5)
+            with stopped_thread(thread) as is_stopped:
+                check(f"one thread is stopped for {seconds} s", is_stopped())
+                begin = time.monotonic()
+                target.rpc("spdk_get_version")
+                check("RPCs are answered by the other", time.monotonic() - begin < 0.5 * SLOWER)
+                time.sleep(seconds)
+            time.sleep(1)
+            check("no keep-alive time is over for it", "no Keep Alive in time" not in target.log.read_text(), target.tail())
+        status, report, complaint = checker.result()
+        check("hosts of both reactors go on", status == 0 and report["losses"] == 0 and report["writes"] > 0,
               f"{report}\n{complaint}")
 
 
@@ -258,6 +285,10 @@ def main():
     _, seed = seeded()
     with folder() as path:
         stopped(path, seed)
+        try:
+            stopped_reactor(path, seed)
+        except PermissionError as error:  # a container without CAP_SYS_PTRACE
+            skip("a stopped reactor", error)
         clock_jumps(path, seed)
         twice(path)
         cut_configuration(path)
