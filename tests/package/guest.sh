@@ -19,7 +19,8 @@ wait_active() {
         [ "$(systemctl is-active weft)" = active ] && return 0
         sleep 0.2
     done
-    systemctl status weft --no-pager
+    systemctl status weft --no-pager | grep -E 'Active|Main PID'
+    journalctl _SYSTEMD_UNIT=weft.service -o cat --no-pager | tail -6 # what it said itself
     return 1
 }
 rpc() { weft rpc -s $sock "$@"; }
