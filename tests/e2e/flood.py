@@ -42,7 +42,9 @@ class Target:
         """Seconds until a host that is known has connected and asked."""
         began = time.monotonic()
         done = subprocess.run([self.weft, "identify", "-a", "127.0.0.1", "-s", str(self.port), "-n", self.nqn],
-                              capture_output=True, timeout=30)
+                              capture_output=True, timeout=30, text=True)
+        if done.returncode != 0:
+            print(f"# the known host after {time.monotonic() - began:.2f} s: {done.stderr.strip()}", flush=True)
         return time.monotonic() - began if done.returncode == 0 else float("inf")
 
 
@@ -77,6 +79,7 @@ class Storm:
         self.open = []
         self.answered = 0
         self.failed = 0
+        self.errors = {}  # how often which
 
     def one(self, target, number):
         peer = socket.socket()
@@ -97,8 +100,9 @@ class Storm:
                             break
                         got += piece
                     self.answered += len(got) >= 128 + 24 and got[128 + 22:128 + 24] == b"\0\0"
-        except OSError:
+        except OSError as error:
             self.failed += 1
+            self.errors[str(error)] = self.errors.get(str(error), 0) + 1
         if self.leaves:
             peer.close()
         else:
@@ -182,6 +186,8 @@ def measure(target, storm, hold):
           f"memory +{(peak - before) / 2**20:.1f} MiB, afterwards {(after - before) / 2**20:+.1f} MiB; known host at most "
           f"{slowest:.2f} s of {tries}; given back after {back:.1f} s; {displaced:.0f} displaced, {storm.failed} not "
           f"connected{'; ' + ', '.join(problems) if problems else ''}", flush=True)
+    if storm.errors:
+        print(f"# {json.dumps(storm.errors)}", flush=True)
     return not problems
 
 
