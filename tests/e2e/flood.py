@@ -48,6 +48,7 @@ class Target:
         return time.monotonic() - began if done.returncode == 0 else float("inf")
 
 
+IP_BIND_ADDRESS_NO_PORT = 24  # the port is chosen by connect(), which knows the peer
 ICREQ = struct.pack("<BBBBI HBBI", 0, 0, 128, 0, 128, 0, 0, 0, 0).ljust(128, b"\0")
 
 
@@ -73,20 +74,25 @@ def connect_capsule(nqn, number):
 class Storm:
     """Connections of one kind: how many, from how many sources, how many a second (0: as quickly as it goes)."""
 
+    made = 0
+
     def __init__(self, name, says, count, sources, rate=0, leaves=False, nqn=""):
         self.name, self.says, self.count, self.sources = name, says, count, sources
         self.rate, self.leaves, self.nqn = rate, leaves, nqn
         self.open = []
         self.answered = 0
         self.failed = 0
+        # An address has 28 000 ports for a minute: no storm takes those of another one, nor the known host's.
+        Storm.made += 1
+        self.network = Storm.made
         self.errors = {}  # how often which
 
     def one(self, target, number):
         peer = socket.socket()
-        peer.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        peer.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
         peer.settimeout(5)
         try:
-            peer.bind((f"127.0.0.{2 + number % self.sources}", 0))
+            peer.bind((f"127.0.{self.network}.{2 + number % self.sources}", 0))
             peer.connect(("127.0.0.1", target.port))
             if self.says != "nothing":
                 peer.sendall(ICREQ)
