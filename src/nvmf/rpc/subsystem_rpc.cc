@@ -268,10 +268,9 @@ Task<Result<Json>> remove_listener(const TargetHolder& holder, ListenerParams pa
 }
 
 // The key is there before the host is, so that no Connect finds the one without the other.
-Task<Result<void>> add_host_with_psk(TargetHolder& holder, const HostParams& params, HostKeys keys,
-                                     LimitChange limits) {
+Task<Result<void>> add_host_with_psk(TargetHolder& holder, Subsystem& subsystem, const HostParams& params,
+                                     HostKeys keys, LimitChange limits) {
     Target& target = **target_of(holder, params.tgt_name);
-    Subsystem& subsystem = **subsystem_of(holder, params.tgt_name, params.nqn);
     const std::string& host = params.host;
     if (holder.keys == nullptr) co_return unsupported("psk without a keyring");
     if (subsystem.hosts().contains(host)) co_return co_await subsystem.add_host(host);
@@ -304,7 +303,7 @@ Task<Result<Json>> change_host(TargetHolder& holder, HostParams params, bool is_
     auto subsystem = subsystem_of(holder, params.tgt_name, params.nqn);
     if (!subsystem) co_return std::unexpected(std::move(subsystem).error());
     if (is_added && params.psk) {
-        WEFT_CO_TRY(co_await add_host_with_psk(holder, params, std::move(*keys), limits));
+        WEFT_CO_TRY(co_await add_host_with_psk(holder, **subsystem, params, std::move(*keys), limits));
     } else if (is_added) {
         WEFT_CO_TRY(co_await (*subsystem)->add_host(params.host, std::move(*keys), limits));
     } else {
