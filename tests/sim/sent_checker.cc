@@ -6,6 +6,7 @@
 
 #include "base/crc32c.h"
 #include "nvme/fabrics.h"
+#include "nvme/feature.h"
 #include "nvme/status.h"
 
 namespace weft::test {
@@ -34,14 +35,45 @@ bool is_connect_command(const nvme::Command& command) {
 
 bool is_zero_between(Bytes bytes, size_t from, size_t to) { return is_zero(bytes.subspan(from, to - from)); }
 
+// Of the commands of an I/O queue whose own fields say how much they send.
+std::optional<uint64_t> io_bytes_sent(const nvme::Command& command, uint32_t block_bytes) {
+    const uint32_t dword12 = command.cdw12;
+    switch (command.io_opcode()) {
+        case nvme::IoOpcode::write:
+        case nvme::IoOpcode::compare:
+            if (block_bytes == 0) return {};
+            return command.block_count() * block_bytes;
+        case nvme::IoOpcode::dataset_management: return uint64_t{(command.cdw10 & 0xFFU) + 1} * 16;
+        case nvme::IoOpcode::copy: return uint64_t{(dword12 & 0xFFU) + 1} * ((dword12 >> 8 & 0xFU) == 1 ? 40 : 32);
+        case nvme::IoOpcode::reservation_register:
+        case nvme::IoOpcode::reservation_acquire: return 16;
+        case nvme::IoOpcode::reservation_release: return 8;
+        default: return {};
+    }
+}
+
+// Of the others; the length of a feature is that of its structure.
+std::optional<uint64_t> admin_bytes_sent(const nvme::Command& command) {
+    if (command.is_fabrics()) {
+        if (is_connect_command(command)) return 1024;
+        return {};
+    }
+    if (command.admin_opcode() == nvme::AdminOpcode::namespace_attachment) return 4096;
+    if (command.admin_opcode() != nvme::AdminOpcode::set_features) return {};
+    switch (nvme::FeatureRequest::from(command).id) {
+        case nvme::FeatureId::timestamp: return 8;
+        case nvme::FeatureId::host_behavior_support: return 512;
+        default: return {};
+    }
+}
+
 }  // namespace
 
-// The descriptor may be longer than the blocks that it is for (NVMe Base 2.0, 4.1.2): what is over is not asked for.
+// The descriptor may be longer than what the command is about (NVMe Base 2.0, 4.1.2): what is over is not asked for.
 uint64_t SentChecker::bytes_wanted(const nvme::Command& command) const {
-    const nvme::IoOpcode opcode = command.io_opcode();
-    const bool has_blocks = connected_ && qid_ != 0 && options_.block_bytes != 0 &&
-                            (opcode == nvme::IoOpcode::write || opcode == nvme::IoOpcode::compare);
-    return has_blocks ? command.block_count() * options_.block_bytes : transport_bytes(command);
+    const bool is_io = connected_ && qid_ != 0 && !command.is_fabrics();
+    const auto sent = is_io ? io_bytes_sent(command, options_.block_bytes) : admin_bytes_sent(command);
+    return sent.value_or(transport_bytes(command));
 }
 
 void SentChecker::complain(const std::string& what) {

@@ -197,6 +197,42 @@ TEST(SentChecker, SeesSuccessWithoutTheData) {
     write.expect_complaint("before the data that was asked for");
 }
 
+// A descriptor that is longer than what the command is about is no reason to ask for more, nor for less.
+TEST(SentChecker, KnowsHowMuchEachCommandSends) {
+    struct Case {
+        nvme::IoOpcode opcode;
+        uint32_t cdw10, cdw12, bytes;
+    };
+    const Case cases[] = {
+        {nvme::IoOpcode::write, 0, 3, 2048},
+        {nvme::IoOpcode::compare, 0, 3, 2048},
+        {nvme::IoOpcode::dataset_management, 11, 0, 192},
+        {nvme::IoOpcode::copy, 0, 2, 96},
+        {nvme::IoOpcode::copy, 0, 0x102, 120},
+        {nvme::IoOpcode::reservation_register, 0, 0, 16},
+        {nvme::IoOpcode::reservation_acquire, 0, 0, 16},
+        {nvme::IoOpcode::reservation_release, 0, 0, 8},
+    };
+    for (const Case& each : cases) {
+        SCOPED_TRACE(each.bytes);
+        for (const uint32_t missing : {0U, 4U}) {
+            Queue queue;
+            nvme::Command command = io(each.opcode, 1);
+            command.cdw10 = each.cdw10;
+            command.cdw12 = each.cdw12;
+            queue.checker.host_sent(capsule(command));
+            queue.checker.target_sent(r2t({.cccid = 1, .ttag = 3, .length = each.bytes - missing}));
+            queue.checker.host_sent(h2c({.cccid = 1, .ttag = 3, .length = each.bytes - missing}));
+            queue.checker.target_sent(response(done(1)));
+            if (missing == 0) {
+                EXPECT_TRUE(queue.checker.ok()) << queue.checker.complaint();
+            } else {
+                queue.expect_complaint("not all of the data was asked for");
+            }
+        }
+    }
+}
+
 TEST(SentChecker, SeesR2tsThatAreWrong) {
     struct Case {
         wire::R2tFields fields;
