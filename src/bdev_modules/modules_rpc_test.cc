@@ -134,15 +134,15 @@ TEST_F(ModulesRpcTest, NullIsMadeResizedAndRemoved) {
 }
 
 TEST_F(ModulesRpcTest, AResizeIsToldToWhoHoldsTheBdev) {
-    call("bdev_null_create", {{"name", "null"}, {"num_blocks", 2048}, {"block_size", 512}});
+    EXPECT_TRUE(call("bdev_null_create", {{"name", "null"}, {"num_blocks", 2048}, {"block_size", 512}}).has_value());
     const std::string path = make_file("disk", 1 << 20);
-    call("bdev_aio_create", {{"name", "disk"}, {"filename", path}});
+    EXPECT_TRUE(call("bdev_aio_create", {{"name", "disk"}, {"filename", path}}).has_value());
     std::vector<std::string> told;
     std::vector<std::unique_ptr<Descriptor>> held;
     world_.as(world_.app(), [&] {
         for (const char* name : {"null", "disk"}) {
             held.push_back(*devices_.open(name, [&told, name](Event event) {
-                if (event == Event::resized) told.push_back(name);
+                if (event == Event::resized) told.emplace_back(name);
             }));
         }
     });
@@ -181,7 +181,8 @@ TEST_F(ModulesRpcTest, FilesAreMadeByEitherName) {
 
 TEST_F(ModulesRpcTest, RaidsAreMadeChangedAndRemoved) {
     for (const char* name : {"a", "b", "c"}) {
-        call("bdev_malloc_create", {{"name", name}, {"num_blocks", 4096}, {"block_size", 512}});
+        EXPECT_TRUE(
+            call("bdev_malloc_create", {{"name", name}, {"num_blocks", 4096}, {"block_size", 512}}).has_value());
     }
     const auto create = [this](const Json& more = Json::object()) {
         Json params = {{"name", "raid"}, {"raid_level", "raid1"}, {"base_bdevs", {"a", "b"}}};
