@@ -49,7 +49,7 @@ std::optional<Refusal> check(const ConnectCommand& command, const ConnectData& d
 
 void finish(Request& request, const Refusal& answer) {
     Qpair& qpair = *request.qpair;
-    qpair.is_connecting = false;
+    qpair.connect_ended();
     if (!answer.outcome.is_success()) {
         WEFT_INFOLOG(log_nvmf, "Connect of host \"{}\" refused: {}", log::quoted(qpair.hostnqn),
                      nvme::describe(answer.outcome, true));
@@ -188,7 +188,7 @@ void start_connect(Request& request) {
     Qpair& qpair = *request.qpair;
     const auto command = nvme::as_fabrics<ConnectCommand>(request.command);
     const auto data = load<ConnectData>(request.control_data());
-    qpair.is_connecting = true;
+    qpair.connect_began();
     qpair.hostnqn = nvme::nqn_of_field(data.hostnqn);
     qpair.hostid = Uuid(data.hostid);
     if (const auto refusal = check(command, data, qpair.options())) return finish(request, *refusal);

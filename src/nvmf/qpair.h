@@ -42,8 +42,12 @@ public:
     virtual void resume(Request& request) = 0;
     // Ends the connection, some time later: nothing is executed any more, what executes is waited for. Idempotent.
     virtual void close(std::string_view why) = 0;
-    // Connect succeeded: the queue has its depth and may take I/O; with `auth`, once that is completed.
+    // A Connect is being executed: how long that takes is not the host's doing.
+    virtual void connect_began() = 0;
+    // It succeeded: the queue has its depth and may take I/O; with `auth`, once that is completed.
     virtual void connected() = 0;
+    // It is not executed any more, whatever came of it.
+    virtual void connect_ended() = 0;
     // Takes back reads of `ns` (all when nullptr) that wait to be sent from device memory, and holds them.
     virtual void withdraw(NamespaceView& ns) = 0;
     [[nodiscard]] virtual BufferCache& buffers() = 0;

@@ -34,7 +34,9 @@ struct TransportOptions {
     uint32_t ack_timeout = 0;  // ms, TCP_USER_TIMEOUT; 0 (the field's default) stands for default_ack_timeout_ms
     uint16_t control_msg_num = 32;  // accepted and shown: control data never waits for buffers here
     uint32_t acceptor_poll_rate = 10000;  // µs; accepting is driven by events, this is only shown
-    uint32_t acceptor_backlog = 512;
+    // As many as the system lets wait by itself (net.core.somaxconn): a host for which there is no room asks again
+    // only after a second.
+    uint32_t acceptor_backlog = 4096;
     bool disable_command_passthru = false;
     // Bits of ONCS and FUSES that controllers do not show.
     uint16_t masked_oncs = 0;

@@ -4,6 +4,7 @@
 #include "bdev_modules/malloc/malloc_device.h"
 #include "nvme/fabrics.h"
 #include "nvmf/poll_group.h"
+#include "nvmf/subsystem.h"
 #include "sim/raw_host.h"
 
 namespace weft::test {
@@ -201,6 +202,56 @@ TEST_F(Bounds, StrangersMakeRoomForEachOther) {
     admin();
     EXPECT_FALSE(is_closed(known));
     EXPECT_EQ(figures().current_connecting, 3U);
+}
+
+// When a thousand hosts come back at once, their Connects wait for each other: that is not their fault.
+TEST_F(Bounds, WhoseConnectIsBeingExecutedMakesNoRoom) {
+    nvmf::TransportOptions options;
+    options.max_connecting = 2;
+    start(options);
+    RawHost& known = fresh();
+    known.handshake();
+    nvmf::Subsystem& subsystem = *rig.target().find_subsystem(Rig::nqn);
+    std::optional<AsyncMutex::Guard> change;
+    rig.run([](nvmf::Subsystem& of, std::optional<AsyncMutex::Guard>& held) -> Task<void> {
+        auto begun = co_await of.begin_change();
+        held.emplace(std::move(*begun));
+    }(subsystem, change));
+    EXPECT_FALSE(known.connect(0, nvme::cntlid_dynamic).has_value()) << "it waits for the change";
+    std::vector<RawHost*> silent;
+    for (int at = 0; at < 4; ++at) silent.push_back(&fresh());
+    run_seconds(1);
+    EXPECT_FALSE(is_closed(known));
+    for (size_t at = 0; at < 4; ++at) EXPECT_EQ(is_closed(*silent[at]), at < 2) << at;
+    EXPECT_EQ(figures().current_connecting, 3U);
+    rig.run([](std::optional<AsyncMutex::Guard>& held) -> Task<void> {
+        held.reset();
+        co_return;
+    }(change));
+    run_seconds(1);
+    EXPECT_FALSE(is_closed(known));
+    const auto answers = known.take();
+    ASSERT_EQ(answers.size(), 1U);
+    EXPECT_TRUE(Status::from_wire(answers[0].as<nvme::wire::CapsuleResp>().cqe.status).is_success());
+    EXPECT_EQ(figures().current_connecting, 2U);
+}
+
+// The answer was no, and it stays: it is as any other again.
+TEST_F(Bounds, WhoseConnectWasRefusedDoes) {
+    nvmf::TransportOptions options;
+    options.max_connecting = 2;
+    start(options);
+    RawHost& refused = fresh();
+    refused.handshake();
+    const auto answer = refused.connect(0, nvme::cntlid_dynamic, "nqn.2016-06.io.spdk:nothing");
+    ASSERT_TRUE(answer.has_value());
+    EXPECT_FALSE(Status::from_wire(answer->status).is_success());
+    EXPECT_EQ(figures().current_connecting, 1U);
+    fresh();
+    fresh();
+    run_seconds(1);
+    EXPECT_TRUE(is_closed(refused));
+    EXPECT_EQ(figures().current_connecting, 2U);
 }
 
 TEST_F(Bounds, OfASourceThereAreSoManyAndNoMore) {

@@ -64,7 +64,8 @@ struct CreateTransport {
                           "Let the last data PDU stand for the response (default true)"),
             rpc::optional("dif_insert_or_strip", &P::dif_insert_or_strip, "Not supported: refused when true"),
             rpc::optional("sock_priority", &P::sock_priority, "SO_PRIORITY of connections"),
-            rpc::optional("acceptor_backlog", &P::acceptor_backlog, "Connections waiting to be accepted (default 512)"),
+            rpc::optional("acceptor_backlog", &P::acceptor_backlog,
+                          "Connections waiting to be accepted (default 4096; the system: net.core.somaxconn)"),
             rpc::optional("abort_timeout_sec", &P::abort_timeout_sec, "Seconds an Abort is tried (default 1)"),
             rpc::optional("no_wr_batching", &P::no_wr_batching, "RDMA only"),
             rpc::optional("control_msg_num", &P::control_msg_num, "Accepted: admin data never waits for buffers here"),
@@ -95,7 +96,8 @@ struct CreateTransport {
             rpc::optional("max_connections_per_source", &P::max_connections_per_source,
                           "Of one address (default 0: no limit)"),
             rpc::optional("max_connecting", &P::max_connecting,
-                          "Without a finished Connect (default 1024); a further one takes the place of the oldest"));
+                          "Whose Connect has not come, or was refused (default 1024); a further one takes the place of "
+                          "the oldest"));
     }
 };
 

@@ -73,10 +73,19 @@ BufferCache& Connection::buffers() { return group_.buffers(); }
 TransportId Connection::local_id() const { return stream_ ? transport_id_of(stream_->local_address()) : TransportId{}; }
 TransportId Connection::peer_id() const { return stream_ ? transport_id_of(stream_->peer_address()) : TransportId{}; }
 
+void Connection::connect_began() {
+    is_connecting = true;
+    group_.connect_began(*this);
+}
+
+void Connection::connect_ended() {
+    is_connecting = false;
+    group_.connect_ended();
+    if (state == State::connecting) group_.await_connect(*this);  // it was refused
+}
+
 void Connection::connected() {
     timer_.stop();
-    group_.forget_connecting(*this);
-    is_connecting = false;
     state = auth != nullptr ? State::authenticating : State::enabled;
     if (trace::is_on(trace::Point::tcp_qp_state_change)) [[unlikely]]
         trace_here(trace::Point::tcp_qp_state_change, uid(), {.c = qid, .d = static_cast<uint16_t>(state)});
@@ -147,7 +156,7 @@ void Connection::close(std::string_view why) {
     state = State::deactivating;
     timer_.stop();
     unwatch();
-    group_.forget_connecting(*this);
+    group_.forget_awaited(*this);
     group_.add_closing(*this);
     // A request that is executing comes back through send(); all others are let go now.
     for (Request* at = outstanding.front(); at != nullptr;) {

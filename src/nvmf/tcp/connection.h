@@ -42,7 +42,9 @@ public:
     void send(Request& executed) override;
     void resume(Request& waiting) override;
     void close(std::string_view why) override;
+    void connect_began() override;
     void connected() override;
+    void connect_ended() override;
     void withdraw(NamespaceView& ns) override;
     [[nodiscard]] BufferCache& buffers() override;
     [[nodiscard]] TransportId listen_id() const override { return listener_; }
@@ -77,7 +79,7 @@ public:
     ListLink<Connection> dirty_link;  // has something to send
     ListLink<Connection> stalled_link;
     ListLink<Connection> closing_link;
-    ListLink<Connection> connecting_link;  // without a finished Connect
+    ListLink<Connection> awaited_link;  // has yet to send a Connect that is not refused
     uint32_t misses = 0;  // turns in a row that found nothing to read
 
 private:

@@ -26,7 +26,7 @@ TcpGroup::TcpGroup(TcpTransport& transport, PollGroup& group, std::unique_ptr<Bu
       group_(group),
       buffers_(std::move(buffers)),
       receive_(std::move(receive)),
-      connecting_of_source_(ConnectionLimits::source_count),
+      awaited_of_source_(ConnectionLimits::source_count),
       look_interval_(transport.options().pdu_timeout_ms * env::ns_per_ms / looks_max),
       progress_(group.thread(), [](void* self) { static_cast<TcpGroup*>(self)->look_at_progress(); }, this) {}
 
@@ -53,7 +53,7 @@ void TcpGroup::adopt(NewConnection accepted, uint64_t uid) {
                      standing == Standing::source_full ? "max_connections_per_source" : "max_connections");
         return;
     }
-    if (connecting_.size() >= transport_.connecting_max()) displace(place, false);
+    if (awaited_.size() >= transport_.connecting_max()) displace(place, false);
     auto memory = env::MemoryShare::take(Connection::memory_bytes, "a connection");
     if (!memory) {
         ++figures.refused_connections;
@@ -69,7 +69,7 @@ void TcpGroup::adopt(NewConnection accepted, uint64_t uid) {
     }
     Connection& owned = *connection.release();
     owned_.push_back(owned);
-    connecting_.push_back(owned);
+    await_connect(owned);
     group_.qpairs.push_back(owned);
     ++group_.stats.current_unassociated_qpairs;
     ++figures.connections;
@@ -80,7 +80,7 @@ void TcpGroup::adopt(NewConnection accepted, uint64_t uid) {
 TransportFigures TcpGroup::transport_figures() const {
     TransportFigures present = figures;
     present.current_connections = static_cast<uint32_t>(owned_.size());
-    present.current_connecting = static_cast<uint32_t>(connecting_.size());
+    present.current_connecting = static_cast<uint32_t>(awaited_.size()) + connects_executing_;
     present.requests_in_flight = static_cast<uint32_t>(slots_.in_use());
     present.waiting_for_buffers = static_cast<uint32_t>(buffers_->waiting());
     return present;
@@ -88,20 +88,20 @@ TransportFigures TcpGroup::transport_figures() const {
 
 // The oldest of the source that has most here, so that a storm from one address displaces itself.
 Connection* TcpGroup::to_displace(const ConnectionLimits::Place& newcomer, bool same_source) {
-    const auto next = [](Connection& connection) { return decltype(connecting_)::next(connection); };
+    const auto next = [](Connection& connection) { return decltype(awaited_)::next(connection); };
     if (same_source) {
-        Connection* at = connecting_.front();
+        Connection* at = awaited_.front();
         while (at != nullptr && at->source() != newcomer.source()) at = next(*at);
         return at;
     }
-    std::ranges::fill(connecting_of_source_, uint16_t{0});
+    std::ranges::fill(awaited_of_source_, uint16_t{0});
     uint16_t most = 0;
-    for (Connection* at = connecting_.front(); at != nullptr; at = next(*at)) {
-        uint16_t& count = connecting_of_source_[at->source()];
+    for (Connection* at = awaited_.front(); at != nullptr; at = next(*at)) {
+        uint16_t& count = awaited_of_source_[at->source()];
         if (count < UINT16_MAX) most = std::max(most, ++count);
     }
-    Connection* at = connecting_.front();
-    while (at != nullptr && connecting_of_source_[at->source()] != most) at = next(*at);
+    Connection* at = awaited_.front();
+    while (at != nullptr && awaited_of_source_[at->source()] != most) at = next(*at);
     return at;
 }
 

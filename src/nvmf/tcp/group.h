@@ -52,8 +52,15 @@ public:
         if (connection.stalled_link.is_linked) stalled_.remove(connection);
     }
     void add_closing(Connection& connection);
-    void forget_connecting(Connection& connection) {
-        if (connection.connecting_link.is_linked) connecting_.remove(connection);
+    // Its Connect has yet to come; is being executed; is not any more.
+    void await_connect(Connection& connection) { awaited_.push_back(connection); }
+    void connect_began(Connection& connection) {
+        forget_awaited(connection);
+        ++connects_executing_;
+    }
+    void connect_ended() { --connects_executing_; }
+    void forget_awaited(Connection& connection) {
+        if (connection.awaited_link.is_linked) awaited_.remove(connection);
     }
     // Something was begun that must come to its end.
     void watch_progress() {
@@ -89,8 +96,11 @@ private:
     IntrusiveList<Connection, &Connection::dirty_link> dirty_;
     IntrusiveList<Connection, &Connection::stalled_link> stalled_;
     IntrusiveList<Connection, &Connection::closing_link> closing_;
-    IntrusiveList<Connection, &Connection::connecting_link> connecting_;  // oldest first
-    std::vector<uint16_t> connecting_of_source_;  // while one to displace is looked for
+    // Those that may be displaced, the oldest first. Not those whose Connect is being executed: when many hosts come
+    // back at once they wait for each other here, and whoever were sent away would come once more.
+    IntrusiveList<Connection, &Connection::awaited_link> awaited_;
+    uint32_t connects_executing_ = 0;
+    std::vector<uint16_t> awaited_of_source_;  // while one to displace is looked for
     const env::TimeNs look_interval_;
     Timer progress_;
 };
