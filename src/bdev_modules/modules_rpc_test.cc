@@ -179,6 +179,29 @@ TEST_F(ModulesRpcTest, FilesAreMadeByEitherName) {
     }
 }
 
+// Scripts of the field go on with what stands on the disk as soon as its call is answered.
+TEST_F(ModulesRpcTest, AFilesRaidIsThereWhenItsLastFileIs) {
+    for (const std::string prefix : {"bdev_aio", "bdev_uring"}) {
+        const std::array paths = {make_file("one", 8 << 20), make_file("two", 8 << 20)};
+        const auto create = [&](size_t at) {
+            return call(prefix + "_create", {{"name", "disk" + std::to_string(at)}, {"filename", paths.at(at)}});
+        };
+        EXPECT_TRUE(create(0) && create(1));
+        EXPECT_TRUE(call(
+            "bdev_raid_create",
+            {{"name", "raid"}, {"raid_level", "raid1"}, {"base_bdevs", {"disk0", "disk1"}}, {"superblock", true}}));
+        for (const char* name : {"disk0", "disk1"}) EXPECT_TRUE(call(prefix + "_delete", {{"name", name}}));
+        world_.settle();
+        EXPECT_EQ(devices_.find("raid"), nullptr);
+        EXPECT_TRUE(create(0));
+        EXPECT_EQ(devices_.find("raid"), nullptr);
+        EXPECT_TRUE(create(1));
+        EXPECT_NE(devices_.find("raid"), nullptr);
+        EXPECT_TRUE(call("bdev_raid_delete", {{"name", "raid"}, {"clear_sb", true}}));
+        for (const char* name : {"disk0", "disk1"}) EXPECT_TRUE(call(prefix + "_delete", {{"name", name}}));
+    }
+}
+
 TEST_F(ModulesRpcTest, RaidsAreMadeChangedAndRemoved) {
     for (const char* name : {"a", "b", "c"}) {
         EXPECT_TRUE(

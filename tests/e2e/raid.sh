@@ -67,8 +67,8 @@ if [ -x "$bin/weft-checker" ] && checker run --time 1 --hosts 2 >"$work/checker.
     wait "$load"
     check "a target starts after kill -9" start
     check "its disks are there" disks
-    check "the raid with them" settled 5 2
-    check "exported" export_device Mirror
+    check "the raid with them" export_device Mirror
+    check "both are read" settled 5 2
     check "everything acknowledged is there" checker check
     check "it is there on the first disk alone" rpc bdev_raid_remove_base_bdev Disk1
     check "… all of it" checker check

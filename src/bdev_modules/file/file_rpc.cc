@@ -68,7 +68,10 @@ Task<Result<Json>> create(Registry& devices, FileOptions options) {
     if (options.block_bytes == 0U) options.block_bytes.reset();
     const auto made = co_await create_file_device(devices, std::move(options));
     if (!made) co_return std::unexpected(made.error());
-    co_return Json((*made)->name());
+    std::string name = (*made)->name();
+    // As in the field: who asked goes on with the partitions and raids that are on it.
+    co_await devices.wait_for_examine();
+    co_return Json(std::move(name));
 }
 
 Task<Result<Json>> rescan(Registry& devices, std::string name, bool (*is_ours)(const Device& device)) {
@@ -102,7 +105,7 @@ void add_delete_and_rescan(rpc::Registry& methods, Registry& devices, const std:
 void add_file_methods(rpc::Registry& methods, Registry& devices, bool is_concurrent) {
     methods.add<AioCreate>({.name = "bdev_aio_create",
                             .role = rpc::Role::admin,
-                            .text = "Makes a bdev of a file or a block device",
+                            .text = "Makes a bdev of a file or a block device; answers when it has been examined",
                             .aliases = {"construct_aio_bdev"},
                             .result = "string: its name",
                             .codes = {.invalid_argument = -EINVAL},
