@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "nvme/fabrics.h"
+#include "nvme/feature.h"
 #include "nvme/wire/encode.h"
 
 namespace weft::test {
@@ -91,14 +92,14 @@ nvme::Completion done(uint16_t cid, uint16_t status = 0) {
     return completion;
 }
 
-// An I/O queue of a host without flow control, connected.
+// A queue of a host without flow control, connected: an I/O queue, or the admin queue (0).
 struct Queue {
-    explicit Queue(wire::Framing framed = plain) : framing(framed) {
+    explicit Queue(wire::Framing framed = plain, uint16_t qid = 1) : framing(framed) {
         checker.host_sent(ic_req(framing));
         checker.target_sent(ic_resp(framing));
         nvme::ConnectCommand connect;
         connect.cid = 7;
-        connect.qid = 1;
+        connect.qid = qid;
         connect.sqsize = 31;
         connect.cattr = nvme::ConnectCommand::disable_sq_flow_control;
         checker.host_sent(capsule(nvme::to_command(connect), framing));
@@ -200,24 +201,30 @@ TEST(SentChecker, SeesSuccessWithoutTheData) {
 // A descriptor that is longer than what the command is about is no reason to ask for more, nor for less.
 TEST(SentChecker, KnowsHowMuchEachCommandSends) {
     struct Case {
-        nvme::IoOpcode opcode;
+        uint16_t qid;
+        uint8_t opcode;
         uint32_t cdw10, cdw12, bytes;
     };
+    const auto of = [](auto opcode) { return static_cast<uint8_t>(opcode); };
     const Case cases[] = {
-        {nvme::IoOpcode::write, 0, 3, 2048},
-        {nvme::IoOpcode::compare, 0, 3, 2048},
-        {nvme::IoOpcode::dataset_management, 11, 0, 192},
-        {nvme::IoOpcode::copy, 0, 2, 96},
-        {nvme::IoOpcode::copy, 0, 0x102, 120},
-        {nvme::IoOpcode::reservation_register, 0, 0, 16},
-        {nvme::IoOpcode::reservation_acquire, 0, 0, 16},
-        {nvme::IoOpcode::reservation_release, 0, 0, 8},
+        {1, of(nvme::IoOpcode::write), 0, 3, 2048},
+        {1, of(nvme::IoOpcode::compare), 0, 3, 2048},
+        {1, of(nvme::IoOpcode::dataset_management), 11, 0, 192},
+        {1, of(nvme::IoOpcode::copy), 0, 2, 96},
+        {1, of(nvme::IoOpcode::copy), 0, 0x102, 120},
+        {1, of(nvme::IoOpcode::reservation_register), 0, 0, 16},
+        {1, of(nvme::IoOpcode::reservation_acquire), 0, 0, 16},
+        {1, of(nvme::IoOpcode::reservation_release), 0, 0, 8},
+        {0, of(nvme::AdminOpcode::set_features), of(nvme::FeatureId::timestamp), 0, 8},
+        {0, of(nvme::AdminOpcode::set_features), of(nvme::FeatureId::host_behavior_support), 0, 512},
+        {0, of(nvme::AdminOpcode::namespace_attachment), 0, 0, 4096},
     };
     for (const Case& each : cases) {
         SCOPED_TRACE(each.bytes);
         for (const uint32_t missing : {0U, 4U}) {
-            Queue queue;
-            nvme::Command command = io(each.opcode, 1);
+            Queue queue(plain, each.qid);
+            nvme::Command command = io(nvme::IoOpcode(each.opcode), 1);
+            command.dptr = nvme::SglDescriptor::transport(8192);
             command.cdw10 = each.cdw10;
             command.cdw12 = each.cdw12;
             queue.checker.host_sent(capsule(command));
