@@ -87,7 +87,8 @@ config none
 refused "no bdev at all" "no bdev" "$bin/weft" bdevio -c "$work/none.json"
 
 # Loads.
-perf() { "$bin/weft" bdevperf -c "$work/$1.json" -t 0.3 -q 16 "${@:2}"; }
+seconds=0.3
+perf() { "$bin/weft" bdevperf -c "$work/$1.json" -t $seconds -q 16 "${@:2}"; }
 for workload in read write randread randwrite rw randrw unmap flush write_zeroes verify reset; do
     check "bdevperf: $workload" perf file -o 64k -w $workload
 done
@@ -103,6 +104,7 @@ refused "what was lost is found" "blocks were wrong" perf null -w verify -o 4k
 refused "with resets, too" "blocks were wrong" perf null -w reset -o 4k
 cpus=$(python3 -c 'import os; print(",".join(map(str, sorted(os.sched_getaffinity(0))[:2])))')
 each_core() {
+    local seconds=2  # for all four to have begun, also where other programs want the cores, too
     perf malloc -w randread -C -m "[$cpus]" --json -T Malloc0 -T Malloc1 | python3 -c '
 import json, sys
 jobs = json.load(sys.stdin)["results"]

@@ -44,21 +44,27 @@ bool take_load_interrupt() { return is_interrupted.exchange(false); }
 Task<LoadCost> watch_load(LoadWorkers& workers, PerfTimes times, uint64_t unit_bytes) {
     const bool shows_progress = isatty(STDERR_FILENO) != 0;
     Reactor& reactor = Thread::current().reactor();
-    std::optional<LoadCost> at_start;
+    // From here on when nobody lets this thread run before the measured time is over: more than was asked for (the
+    // warm-up is in it), but the workers' counts stay what they are.
+    LoadCost at_start = cost_so_far(workers);
+    bool is_measuring = reactor.now() >= times.measure_from;
     std::optional<LoadCost> at_end;
     env::TimeNs next_line = reactor.now() + env::ns_per_s;
     uint64_t last_count = 0;
     while (!co_await workers.are_finished()) {
         const env::TimeNs now = reactor.now();
-        const env::TimeNs next = !at_start ? times.measure_from : times.end;
+        const env::TimeNs next = is_measuring ? times.end : times.measure_from;
         const env::TimeNs left = next > now ? next - now : 0;
         co_await sleep_for(std::clamp(left, env::ns_per_ms, 20 * env::ns_per_ms));
         if (is_interrupted.exchange(false)) {
             times.end = std::min(times.end, reactor.now());
             co_await workers.set_end(times.end);
         }
-        if (!at_start && reactor.now() >= times.measure_from) at_start = cost_so_far(workers);
-        if (at_start && !at_end && reactor.now() >= times.end) at_end = cost_so_far(workers);
+        if (!is_measuring && reactor.now() >= times.measure_from) {
+            is_measuring = true;
+            at_start = cost_so_far(workers);
+        }
+        if (is_measuring && !at_end && reactor.now() >= times.end) at_end = cost_so_far(workers);
         if (!shows_progress || reactor.now() < next_line) continue;
         next_line += env::ns_per_s;
         const uint64_t count = workers.done_count();
@@ -67,12 +73,12 @@ Task<LoadCost> watch_load(LoadWorkers& workers, PerfTimes times, uint64_t unit_b
         last_count = count;
     }
     if (shows_progress) fmt::print(stderr, "\r{:60}\r", "");
-    if (!at_start) co_return LoadCost{};  // nothing was measured
-    if (!at_end) at_end = cost_so_far(workers);
     const env::TimeNs end = std::min(reactor.now(), times.end);
-    co_return LoadCost{.cpu_seconds = at_end->cpu_seconds - at_start->cpu_seconds,
-                       .busy_seconds = at_end->busy_seconds - at_start->busy_seconds,
-                       .seconds = end > times.measure_from ? static_cast<double>(end - times.measure_from) / 1e9 : 0};
+    if (end <= times.measure_from) co_return LoadCost{};  // nothing was measured
+    if (!at_end) at_end = cost_so_far(workers);
+    co_return LoadCost{.cpu_seconds = at_end->cpu_seconds - at_start.cpu_seconds,
+                       .busy_seconds = at_end->busy_seconds - at_start.busy_seconds,
+                       .seconds = static_cast<double>(end - times.measure_from) / 1e9};
 }
 
 }  // namespace weft::cli
