@@ -225,7 +225,9 @@ bool set_up(SSL_CTX* context, bool is_server) {
     SSL_CTX_set_verify(context, is_server ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, nullptr);
     // One call of the socket brings several records, which are decrypted where they lie.
     SSL_CTX_set_read_ahead(context, 1);
-    SSL_CTX_set_default_read_buffer_len(context, TlsStream::read_buffer_bytes);
+    // Until the handshake is over (TlsStream) the buffers are of the smallest size, and are there only while they hold
+    // something: a crowd of hosts that wait, or let us wait, takes little.
+    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
     if (is_server) {
         SSL_CTX_set_client_hello_cb(context, on_client_hello, nullptr);
         SSL_CTX_set_psk_find_session_callback(context, on_find_session);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/assert.h"
+#include "net/tls_hello.h"
 #include "net/tls_psk.h"
 
 namespace weft::net {
@@ -55,11 +56,12 @@ private:
     std::string& out_;
 };
 
-// The server does what it can with what it has.
-void serve(PskHandshake& server, const PskKey& key, std::string_view bytes) {
+// The server does what it can with what it has. True: it has heard a ClientHello.
+bool serve(PskHandshake& server, const PskKey& key, std::string_view bytes) {
     server.feed(bytes_of(bytes));
     server.step();
-    if (server.state() == PskHandshake::State::wants_key) {
+    const bool has_heard = server.state() == PskHandshake::State::wants_key;
+    if (has_heard) {
         const PskKey* chosen = nullptr;
         WEFT_ASSERT(server.offers().size() <= PskHandshake::offers_max);
         for (const PskOffer& offer : server.offers()) {
@@ -70,15 +72,24 @@ void serve(PskHandshake& server, const PskKey& key, std::string_view bytes) {
         server.step();
     }
     if (server.state() == PskHandshake::State::failed) WEFT_ASSERT(!server.error().message.empty());
+    return has_heard;
 }
 
 void feed_raw(const Contexts& contexts, std::string_view input, size_t piece) {
     PskHandshake server(*contexts.server);
     size_t said = 0;
+    size_t fed = 0;
+    bool has_heard = false;
+    const Bytes all = bytes_of(input);
     while (!input.empty()) {
         const std::string_view part = input.substr(0, piece);
         input.remove_prefix(part.size());
-        serve(server, contexts.key, part);
+        fed += part.size();
+        has_heard |= serve(server, contexts.key, part);
+        // A ClientHello is one for OpenSSL when it is one for us, or OpenSSL has something against it.
+        const TlsHello hello = look_for_hello(all.first(fed));
+        if (hello == TlsHello::incomplete) WEFT_ASSERT(!has_heard);
+        if (hello == TlsHello::complete) WEFT_ASSERT(has_heard || server.state() == PskHandshake::State::failed);
         said += server.take_output().size();
         WEFT_ASSERT(server.state() != PskHandshake::State::open && said <= output_max);
     }

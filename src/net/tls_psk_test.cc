@@ -22,6 +22,7 @@ class LineStream final : public env::Stream {
 public:
     LineStream(Line& in, Line& out) : in_(in), out_(out) {}
     env::Transfer receive(MutableBytes into) override {
+        asked_max = std::max(asked_max, into.size());
         const size_t count = std::min({into.size(), in_.bytes.size(), piece_max});
         if (count == 0) {
             return {.state = in_.is_ended ? env::Transfer::State::end : env::Transfer::State::would_block};
@@ -49,6 +50,7 @@ public:
     [[nodiscard]] env::Address peer_address() const override { return {}; }
 
     size_t piece_max = SIZE_MAX;
+    size_t asked_max = 0;
 
 private:
     Line& in_;
@@ -219,6 +221,66 @@ TEST(TlsStream, CarriesWhatItIsGivenThroughNarrowLines) {
         }
         ASSERT_TRUE(got == data) << "seed " << seed;
     }
+}
+
+// Several records with one call of the socket: as soon as the handshake is over, or what came with its last message is
+// read.
+TEST(TlsStream, ReadsMuchAtATime) {
+    Streams streams;
+    const std::vector<std::byte> data = pattern(60'000, 1);
+    const iovec piece{.iov_base = const_cast<std::byte*>(data.data()), .iov_len = data.size()};
+    streams.client->send({&piece, 1});
+    std::vector<std::byte> into(data.size());
+    EXPECT_EQ(streams.server->receive(into).bytes, data.size());
+    EXPECT_GT(streams.below_server->asked_max, TlsStream::read_buffer_bytes - 64) << "but for what aligns it";
+    EXPECT_TRUE(into == data);
+}
+
+// With a whole record behind the handshake, and with the header of one alone.
+class TlsStreamInAHurry : public testing::TestWithParam<size_t> {};
+INSTANTIATE_TEST_SUITE_P(Fed, TlsStreamInAHurry, testing::Values(size_t{1}, size_t{5}, size_t{6}, SIZE_MAX));
+
+TEST_P(TlsStreamInAHurry, ReadsMuchAtATimeAllTheSame) {
+    Pair pair;
+    const PskKey key = key_of(32);
+    pair.client = std::make_unique<PskHandshake>(*pair.client_context, key);
+    pair.client->step();
+    Pair::pass(*pair.client, *pair.server);
+    pair.server->step();
+    pair.server->choose(&key);
+    pair.server->step();
+    Pair::pass(*pair.server, *pair.client);
+    pair.client->step();
+    ASSERT_EQ(pair.client->state(), PskHandshake::State::open);
+    const std::string finished = pair.client->take_output();
+    Line to_server;
+    Line to_client;
+    const auto client = pair.client->into_stream(std::make_unique<LineStream>(to_client, to_server));
+    const std::vector<std::byte> first = pattern(128, 2);
+    iovec piece{.iov_base = const_cast<std::byte*>(first.data()), .iov_len = first.size()};
+    client->send({&piece, 1});
+    pair.server->feed(bytes_of(std::string_view(finished)));
+    const auto fed = static_cast<ptrdiff_t>(std::min(GetParam(), to_server.bytes.size()));
+    pair.server->feed(std::vector<std::byte>(to_server.bytes.begin(), to_server.bytes.begin() + fed));
+    Line rest;  // which comes when the stream has looked once
+    rest.bytes.assign(to_server.bytes.begin() + fed, to_server.bytes.end());
+    to_server.bytes.clear();
+    pair.server->step();
+    ASSERT_EQ(pair.server->state(), PskHandshake::State::open);
+    auto below = std::make_unique<LineStream>(to_server, to_client);
+    const LineStream& below_server = *below;
+    const auto server = pair.server->into_stream(std::move(below));
+    std::vector<std::byte> into(100'000);
+    if (!rest.bytes.empty()) EXPECT_EQ(server->receive(into).state, env::Transfer::State::would_block);
+    to_server.bytes.insert(to_server.bytes.end(), rest.bytes.begin(), rest.bytes.end());
+    ASSERT_EQ(server->receive(into).bytes, first.size());
+    EXPECT_TRUE(std::ranges::equal(first, Bytes(into).first(first.size())));
+    const std::vector<std::byte> data = pattern(60'000, 1);
+    piece = {.iov_base = const_cast<std::byte*>(data.data()), .iov_len = data.size()};
+    client->send({&piece, 1});
+    ASSERT_EQ(server->receive(into).bytes, data.size());
+    EXPECT_TRUE(std::ranges::equal(data, Bytes(into).first(data.size())));
+    EXPECT_GT(below_server.asked_max, TlsStream::read_buffer_bytes - 64);
 }
 
 // A partial send must mean that the socket is full, or nobody would come back.

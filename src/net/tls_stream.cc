@@ -22,6 +22,7 @@ TlsStream::TlsStream(std::unique_ptr<PskHandshake::Library> library, std::unique
     pipe_.out_max = pipe_.out.capacity();
     SSL_set_msg_callback(connection_, on_message);
     SSL_set_msg_callback_arg(connection_, this);
+    SSL_set_default_read_buffer_len(connection_, read_buffer_bytes);
 }
 
 TlsStream::~TlsStream() = default;
@@ -69,6 +70,13 @@ env::Transfer TlsStream::receive(MutableBytes into) {
             is_ended_ = !is_lost_;
             error_ = pipe_.last.state == env::Transfer::State::failed ? pipe_.last.error : Errc::protocol_error;
             break;
+        }
+        // The handshake's buffer was for one record, and may hold what came right behind it. OpenSSL 3.0 has let it go
+        // as soon as it is empty and waits for a header ("RH"); the next one is of read_buffer_bytes, and stays.
+        if (!keeps_buffers_ && SSL_has_pending(connection_) == 0 &&
+            std::string_view(SSL_rstate_string(connection_)) == "RH") [[unlikely]] {
+            SSL_clear_mode(connection_, SSL_MODE_RELEASE_BUFFERS);
+            keeps_buffers_ = true;
         }
         // Nothing for the user so far, but the socket has not said that there is no more: no event would come.
         if (done > 0 || pipe_.last.state == env::Transfer::State::would_block) break;

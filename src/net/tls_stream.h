@@ -59,6 +59,7 @@ private:
     SSL* const connection_;
     size_t out_sent_ = 0;  // of pipe_.out
     bool has_uncounted_ = false;  // the first byte of the next send() is one that was encrypted before
+    bool keeps_buffers_ = false;  // OpenSSL's
     bool is_lost_ = false;
     bool is_ended_ = false;
     Errc error_ = Errc::protocol_error;

@@ -20,6 +20,14 @@ struct BufferPoolFigures {
     uint32_t shared_free = 0;  // not in use and in no group's reserve
 };
 
+// What TLS makes of connections before a poll group has them.
+struct HandshakeFigures {
+    uint32_t under_way = 0;  // now, with those that may yet turn out to want none
+    uint64_t opened = 0;
+    uint64_t failed = 0;  // for whatever reason
+    uint64_t displaced = 0;  // made room for others
+};
+
 // What a listening socket takes.
 enum class ListenKind : uint8_t {
     plain,
@@ -49,6 +57,7 @@ public:
     // How many poll groups will ask for a buffer reserve; before the first make_group().
     virtual void set_group_count(uint32_t count) = 0;
     [[nodiscard]] virtual BufferPoolFigures pool_figures() const = 0;
+    [[nodiscard]] virtual HandshakeFigures handshake_figures() const { return {}; }
 
     // Who may come: looked at when a connection is accepted. App thread, as is what it counts.
     NetworkList networks;

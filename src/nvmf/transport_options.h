@@ -54,7 +54,7 @@ struct TransportOptions {
     uint32_t pdu_timeout_ms = 10000;  // for a PDU that was begun, in either direction, to come to its end; 0: no limit
     uint32_t max_connections = 0;  // 0: as many as there are descriptors for
     uint32_t max_connections_per_source = 0;  // of one address; 0: no limit
-    uint32_t max_connecting = 1024;  // without a finished Connect: a further one takes the place of the oldest
+    uint32_t max_connecting = 1024;  // without a finished Connect; and once more, on their way through TLS
     uint32_t receive_buffer_bytes = 0;  // SO_RCVBUF of accepted sockets; 0 leaves the system's automatic size
     uint32_t send_buffer_bytes = 0;
 

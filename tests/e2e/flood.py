@@ -1,11 +1,13 @@
-"""flood.py PORT PID METRICS_PORT WEFT NQN [--full] - storms against a running weftd, and what they cost.
+"""Storms against a running weftd, and what they cost.
 
 Each storm opens connections from several source addresses (127.0.0.2 and up), and once more all from one: sockets that
-say nothing, that send an ICReq and no more, that finish a Connect and stay, and that connect and leave at a fixed rate.
-While it lasts a known host connects again and again (weft identify). Printed for each: how far resident memory moved, the
-longest time the known host took, and how long it took until everything was given back. Fails when memory moves by 64 MiB,
-the known host takes 2 s, or something stays.
+say nothing, that send an ICReq and no more, that finish a Connect and stay, and that connect and leave at a fixed rate;
+and on a port with TLS those that say nothing, nearly all of a ClientHello, or all of one that somebody has overheard.
+While it lasts a known host connects again and again (weft identify), through TLS where the storm is. Printed for each:
+how far resident memory moved, the longest time the known host took, and how long it took until everything was given
+back. Fails when memory moves by 64 MiB, the known host takes 2 s, or something stays.
 """
+import argparse
 import json
 import os
 import resource
@@ -23,8 +25,9 @@ HOST_SECONDS_MAX = 2.0
 
 
 class Target:
-    def __init__(self, port, pid, metrics, weft, nqn):
-        self.port, self.pid, self.metrics, self.weft, self.nqn = port, pid, metrics, weft, nqn
+    def __init__(self, port, pid, metrics, weft, options):
+        """`options`: how the known host connects, but for address and port."""
+        self.port, self.pid, self.metrics, self.weft, self.options = port, pid, metrics, weft, options
 
     def resident(self):
         with open(f"/proc/{self.pid}/statm") as file:
@@ -38,16 +41,43 @@ class Target:
             lines = answer.read().decode().splitlines()
         return sum(float(line.split()[-1]) for line in lines if line.startswith(name + "{"))
 
+    def displaced(self):
+        return (self.figure("weft_transport_displaced_connections_total") +
+                self.figure("weft_transport_tls_handshakes_displaced_total"))
+
+    def identify(self, port):
+        return [self.weft, "identify", "-a", "127.0.0.1", "-s", str(port), *self.options]
+
     def known_host(self):
         """Seconds until a host that is known has connected and asked."""
         began = time.monotonic()
-        done = subprocess.run([self.weft, "identify", "-a", "127.0.0.1", "-s", str(self.port), "-n", self.nqn],
-                              capture_output=True, timeout=30, text=True)
+        done = subprocess.run(self.identify(self.port), capture_output=True, timeout=30, text=True)
         if done.returncode != 0:
             print(f"# the known host after {time.monotonic() - began:.2f} s: {done.stderr.strip()}", flush=True)
         return time.monotonic() - began if done.returncode == 0 else float("inf")
 
 
+def client_hello(target):
+    """What the known host says first when it connects through TLS: as somebody overhears it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(10)
+        host = subprocess.Popen(target.identify(listener.getsockname()[1]), stdout=subprocess.DEVNULL,
+                                stderr=subprocess.DEVNULL)
+        peer = listener.accept()[0]
+        peer.settimeout(10)
+        hello = peer.recv(5)
+        while len(hello) < 5 + struct.unpack(">H", hello[3:5])[0]:
+            piece = peer.recv(4096)
+            if not piece:
+                raise EOFError("the host left before it had said all of its ClientHello")
+            hello += piece
+        peer.close()
+        host.wait(timeout=30)
+    return hello
+
+
+# 16 KiB, with the record's header, but for the last byte.
+LONG_HELLO = struct.pack(">BHH", 22, 0x0301, 16384 - 5) + struct.pack(">I", 1 << 24 | 16384 - 9) + bytes(16384 - 10)
 IP_BIND_ADDRESS_NO_PORT = 24  # the port is chosen by connect(), which knows the peer
 ICREQ = struct.pack("<BBBBI HBBI", 0, 0, 128, 0, 128, 0, 0, 0, 0).ljust(128, b"\0")
 
@@ -72,13 +102,19 @@ def connect_capsule(nqn, number):
 
 
 class Storm:
-    """Connections of one kind: how many, from how many sources, how many a second (0: as quickly as it goes)."""
+    """Connections of one kind: how many, from how many sources, how many a second (0: as quickly as it goes).
+
+    Each says `first`, and then, with an `nqn`, Connect to that subsystem; the target's `answer` begins so, of some at
+    least. Where it is `bounded`, all but 1024 make room."""
 
     made = 0
 
-    def __init__(self, name, says, count, sources, rate=0, leaves=False, nqn=""):
-        self.name, self.says, self.count, self.sources = name, says, count, sources
+    def __init__(self, name, first, count, sources, rate=0, leaves=False, nqn=None, answer=b"",
+                 bounded=False):
+        self.name, self.first, self.count, self.sources = name, first, count, sources
         self.rate, self.leaves, self.nqn = rate, leaves, nqn
+        self.answer, self.bounded = answer, bounded
+        self.is_answered = False
         self.open = []
         self.answered = 0
         self.failed = 0
@@ -94,9 +130,8 @@ class Storm:
         try:
             peer.bind((f"127.0.{self.network}.{2 + number % self.sources}", 0))
             peer.connect(("127.0.0.1", target.port))
-            if self.says != "nothing":
-                peer.sendall(ICREQ)
-            if self.says == "Connect":
+            peer.sendall(self.first)
+            if self.nqn:
                 peer.sendall(connect_capsule(self.nqn, number))
                 if self.leaves:
                     got = b""
@@ -127,6 +162,7 @@ class Storm:
             peer.setblocking(False)
             try:
                 got = peer.recv(4096)
+                self.is_answered |= bool(self.answer) and got.startswith(self.answer)
                 self.answered += len(got) >= 128 + 24 and got[128 + 22:128 + 24] == b"\0\0"
             except OSError:
                 pass
@@ -144,8 +180,9 @@ def wait_until(condition, seconds):
 def measure(target, storm, hold):
     before, descriptors = target.resident(), target.descriptors()
     peak, slowest, tries = before, 0.0, 0
-    displaced = target.figure("weft_transport_displaced_connections_total")
+    displaced = target.displaced()
     is_over = threading.Event()
+    is_settled = threading.Event()  # and all has been given back
 
     def blow():
         storm.run(target)
@@ -154,7 +191,7 @@ def measure(target, storm, hold):
 
     def watch():
         nonlocal peak
-        while not is_over.wait(0.02):
+        while not is_settled.wait(0.02):
             peak = max(peak, target.resident())
 
     threads = [threading.Thread(target=blow), threading.Thread(target=watch)]
@@ -165,18 +202,20 @@ def measure(target, storm, hold):
         slowest = max(slowest, target.known_host())
         tries += 1
         is_over.wait(0.1)
-    for thread in threads:
-        thread.join()
+    threads[0].join()
     lasted = time.monotonic() - began - hold
-    displaced = target.figure("weft_transport_displaced_connections_total") - displaced
     storm.answers()
     for peer in storm.open:
         peer.close()
     ended = time.monotonic()
     is_back = wait_until(lambda: target.descriptors() <= descriptors and
                          target.figure("weft_transport_connections") == 0 and
+                         target.figure("weft_transport_tls_handshakes") == 0 and
                          target.figure("weft_subsystem_controllers") == 0, 30)
     back = time.monotonic() - ended
+    is_settled.set()
+    threads[1].join()
+    displaced = target.displaced() - displaced  # not before: to tell of ten thousand controllers takes memory, too
     after = target.resident()
     problems = []
     if max(peak, after) - before >= MEMORY_MAX:
@@ -186,8 +225,12 @@ def measure(target, storm, hold):
     if not is_back:
         problems.append(f"left: {target.descriptors() - descriptors} descriptors, "
                         f"{target.figure('weft_transport_connections'):.0f} connections")
-    if storm.says == "Connect" and storm.answered < storm.count * 0.99:
+    if storm.nqn and storm.answered < storm.count * 0.99:
         problems.append(f"only {storm.answered} Connects were answered")
+    if storm.answer and not storm.is_answered:
+        problems.append("nobody was answered")
+    if storm.bounded and displaced < storm.count - 1024:
+        problems.append("too few were displaced")
     print(f"{'not ok' if problems else 'ok'} {storm.name}: {storm.count} from {storm.sources} addresses in {lasted:.1f} s: "
           f"memory +{(peak - before) / 2**20:.1f} MiB, afterwards {(after - before) / 2**20:+.1f} MiB; known host at most "
           f"{slowest:.2f} s of {tries}; given back after {back:.1f} s; {displaced:.0f} displaced, {storm.failed} not "
@@ -197,12 +240,12 @@ def measure(target, storm, hold):
     return not problems
 
 
-def dribbler(target):
+def dribbler(target, nqn):
     """One byte of a PDU a second: closed within the time of a PDU. One that never reads: the same."""
     slow = socket.create_connection(("127.0.0.1", target.port))
     slow.sendall(ICREQ)
     slow.recv(128)
-    slow.sendall(connect_capsule(target.nqn, 1))
+    slow.sendall(connect_capsule(nqn, 1))
     slow.recv(24)
     began = time.monotonic()
     closed = None
@@ -222,26 +265,45 @@ def dribbler(target):
 
 
 def main():
-    arguments = [word for word in sys.argv[1:] if word != "--full"]
-    is_full = "--full" in sys.argv
-    port, pid, metrics, weft, nqn = arguments
-    target = Target(int(port), int(pid), int(metrics), weft, nqn)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--full", action="store_true", help="the sizes of docs/reliability/bounds.md")
+    parser.add_argument("--only", default="", help="storms with this in their name")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--tls-port", type=int, required=True)
+    parser.add_argument("--pid", type=int, required=True, help="of the weftd")
+    parser.add_argument("--metrics", type=int, required=True, help="the port of its /metrics")
+    parser.add_argument("--weft", required=True, help="the program")
+    parser.add_argument("--nqn", required=True)
+    parser.add_argument("tls", nargs="+", help="how the known host connects where there is TLS: options of weft identify")
+    given = parser.parse_args()
+    nqn = given.nqn
+    target = Target(given.port, given.pid, given.metrics, given.weft, ["-n", nqn])
+    secure = Target(given.tls_port, given.pid, given.metrics, given.weft, given.tls)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    count = 10_000 if is_full else 2_000
-    seconds = 20 if is_full else 3
-    print(f"# {json.dumps({'cpus': os.cpu_count(), 'kernel': os.uname().release, 'known host alone': round(target.known_host(), 3)})}")
+    count = 10_000 if given.full else 2_000
+    seconds = 20 if given.full else 3
+    print(f"# {json.dumps({'cpus': os.cpu_count(), 'kernel': os.uname().release, 'known host alone': round(target.known_host(), 3), 'through TLS': round(secure.known_host(), 3)})}")
+    hello = client_hello(secure)
     well = True
     # Once, so that what is allocated once is not counted as the storm's.
-    Storm("warm-up", "Connect", 64, 4, leaves=True, nqn=nqn).run(target)
+    Storm("warm-up", ICREQ, 64, 4, leaves=True, nqn=nqn).run(target)
     for sources in (16, 1):
-        well &= measure(target, Storm("silent sockets", "nothing", count, sources), hold=2)
-        well &= measure(target, Storm("ICReqs", "ICReq", count, sources), hold=2)
-        well &= measure(target, Storm("Connects that stay", "Connect", count, sources, nqn=nqn), hold=1)
-        well &= measure(target, Storm("Connects that leave", "Connect", 1000 * seconds, sources, rate=1000, leaves=True,
-                                      nqn=nqn), hold=0)
-    if is_full:
-        well &= dribbler(target)
+        storms = [
+            (target, Storm("silent sockets", b"", count, sources, bounded=True), 2),
+            (target, Storm("ICReqs", ICREQ, count, sources, bounded=True), 2),
+            (target, Storm("Connects that stay", ICREQ, count, sources, nqn=nqn), 1),
+            (target, Storm("Connects that leave", ICREQ, 1000 * seconds, sources, rate=1000, leaves=True, nqn=nqn), 0),
+            (secure, Storm("silent sockets, TLS", b"", count, sources, bounded=True), 2),
+            (secure, Storm("half of a ClientHello", hello[:len(hello) // 2], count, sources, bounded=True), 2),
+            (secure, Storm("nearly 16 KiB of one", LONG_HELLO, count, sources, bounded=True), 2),
+            (secure, Storm("an overheard ClientHello", hello, count, sources, answer=b"\x16", bounded=True), 2),
+        ]
+        for victim, storm, hold in storms:
+            if given.only in storm.name:
+                well &= measure(victim, storm, hold)
+    if given.full:
+        well &= dribbler(target, nqn)
     sys.exit(0 if well else 1)
 
 

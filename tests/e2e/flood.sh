@@ -7,10 +7,25 @@
 here=$(dirname "$0")
 metrics=$(free_port)
 
+# A subsystem of its own, for the host that has a key.
+export_with_tls() {
+    rpc nvmf_create_subsystem --nqn "$nqn-secure" >/dev/null &&
+        rpc nvmf_subsystem_add_listener --nqn "$nqn-secure" --secure_channel true --listen_address \
+            "{\"trtype\":\"TCP\",\"adrfam\":\"IPv4\",\"traddr\":\"127.0.0.1\",\"trsvcid\":\"$secure_port\"}" >/dev/null &&
+        rpc keyring_file_add_key --name psk0 --path "$work/key" >/dev/null &&
+        rpc nvmf_subsystem_add_host --nqn "$nqn-secure" --host "$host" --psk psk0 >/dev/null
+}
+
 check "a target starts" start --metrics "$metrics"
 check "a RAM disk" rpc bdev_malloc_create --name Malloc0 --block_size 512 --num_blocks 8192
 check "exported" export_device Malloc0
-python3 "$here/flood.py" "$port" "$(target_pid)" "$metrics" "$bin/weft" "$nqn" "$@" || failures=$((failures + 1))
+secure_port=$(free_port)
+host=nqn.2014-08.org.nvmexpress:uuid:11111111-2222-4333-8444-555555555555
+(umask 077; echo NVMeTLSkey-1:01:VRLbtnN9AQb2WXW3c9+wEf/DRLz0QuLdbYvEhwtdWwNf9LrZ: >"$work/key")
+check "one with TLS beside it" export_with_tls
+python3 "$here/flood.py" --port "$port" --tls-port "$secure_port" --pid "$(target_pid)" --metrics "$metrics" \
+    --weft "$bin/weft" --nqn "$nqn" "$@" -- -n "$nqn-secure" --hostnqn "$host" --tls-key "$work/key" ||
+    failures=$((failures + 1))
 check "a host's data is right afterwards" "$bin/weft" io verify "${target[@]}" -n "$nqn"
 
 # Bad PDUs: each a connection of its own.

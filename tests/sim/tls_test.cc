@@ -2,7 +2,9 @@
 // of its own, so that no two runs are alike to the byte; what is held does not depend on them.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
+#include <tuple>
 
 #include "bdev_modules/malloc/malloc_device.h"
 #include "keyring/keyring.h"
@@ -40,10 +42,8 @@ struct SecureRig {
     keyring::Keyring keys;
     Rig rig;
 
-    explicit SecureRig(uint64_t seed, uint32_t handshake_timeout_ms = 10'000) : rig(seed, {.hosts = 2}) {
-        nvmf::TransportOptions options;
-        options.handshake_timeout_ms = handshake_timeout_ms;
-        rig.run(rig.export_device(ram_disk(), options));
+    explicit SecureRig(uint64_t seed, nvmf::TransportOptions options = {}) : rig(seed, {.hosts = 2}) {
+        rig.run(rig.export_device(ram_disk(), std::move(options)));
         rig.run(secure(*this));
     }
     ~SecureRig() {
@@ -156,7 +156,9 @@ Task<void> stall(SecureRig& rig, env::TimeNs& ended_at) {
 }
 
 TEST(Tls, EndsHandshakesThatStall) {
-    SecureRig rig(1, 500);
+    nvmf::TransportOptions options;
+    options.handshake_timeout_ms = 500;
+    SecureRig rig(1, options);
     const env::TimeNs began = rig.rig.world().now();
     env::TimeNs ended = 0;
     rig.rig.run_on_host(1, stall(rig, ended));
@@ -165,22 +167,167 @@ TEST(Tls, EndsHandshakesThatStall) {
     rig.rig.run_on_host(0, write_and_read(rig, 1));
 }
 
-TEST(Tls, StopsWithHandshakesUnderWay) {
-    SecureRig rig(1);
-    bool is_connected = false;
-    std::unique_ptr<env::Stream> idle;
-    rig.rig.run_on_host(1, [](SecureRig& self, bool& done, std::unique_ptr<env::Stream>& kept) -> Task<void> {
+using Streams = std::vector<std::unique_ptr<env::Stream>>;
+
+// Connections that say nothing, one after another.
+Streams open_silent(SecureRig& rig, size_t host, size_t count) {
+    Streams opened;
+    rig.rig.run_on_host(host, [](SecureRig& self, size_t number, Streams& into) -> Task<void> {
         env::Address address = self.rig.target_address();
         address.port = secure_port;
-        auto stream = co_await net::connect(address, {}, 10 * env::ns_per_s);
-        EXPECT_TRUE(stream);
-        if (stream) kept = std::move(*stream);
-        done = true;
-    }(rig, is_connected, idle));
+        while (into.size() < number) {
+            auto stream = co_await net::connect(address, {}, 10 * env::ns_per_s);
+            EXPECT_TRUE(stream);
+            if (!stream) break;
+            into.push_back(std::move(*stream));
+        }
+    }(rig, count, opened));
     rig.rig.run_for(50 * env::ns_per_ms);
-    EXPECT_TRUE(is_connected);
+    return opened;
+}
+
+// Reads what there is.
+size_t closed_count(SecureRig& rig, size_t host, Streams& streams) {
+    const CurrentThread scope(&rig.rig.host_thread(host));
+    return static_cast<size_t>(std::ranges::count_if(streams, [](const auto& stream) {
+        std::array<std::byte, 1000> bytes{};
+        env::Transfer got;
+        do got = stream->receive(bytes);
+        while (got.state == env::Transfer::State::done);
+        return got.state != env::Transfer::State::would_block;
+    }));
+}
+
+// Also to those that are closed already.
+void say(SecureRig& rig, size_t host, Streams& streams, std::string_view text) {
+    const CurrentThread scope(&rig.rig.host_thread(host));
+    const iovec piece{.iov_base = const_cast<char*>(text.data()), .iov_len = text.size()};
+    for (const auto& stream : streams) std::ignore = stream->send({&piece, 1});
+}
+
+// What host 0 says first.
+std::string overhear(SecureRig& rig) {
+    const auto context = *net::PskContext::make(net::PskContext::Side::client);
+    net::PskHandshake overheard(*context, *rig.options(1).tls_key);
+    overheard.step();
+    return overheard.take_output();
+}
+
+void close_all(SecureRig& rig, size_t host, Streams& streams) {
+    const CurrentThread scope(&rig.rig.host_thread(host));
+    streams.clear();
+}
+
+// Though the other host was there before them all.
+TEST(Tls, AStormFromOneAddressDisplacesItself) {
+    nvmf::TransportOptions options;
+    options.max_connecting = 4;
+    SecureRig rig(1, options);
+    Streams known = open_silent(rig, 0, 1);
+    Streams storm = open_silent(rig, 1, 8);
+    EXPECT_EQ(closed_count(rig, 0, known), 0U);
+    EXPECT_EQ(closed_count(rig, 1, storm), 5U);
+    nvmf::HandshakeFigures figures = rig.rig.target().find_transport("tcp")->handshake_figures();
+    EXPECT_EQ(figures.under_way, 4U);
+    EXPECT_EQ(figures.displaced, 5U);
+    rig.rig.run_on_host(0, write_and_read(rig, 1));
+    EXPECT_EQ(closed_count(rig, 0, known), 0U);
+    close_all(rig, 0, known);
+    close_all(rig, 1, storm);
+    rig.rig.run_for(50 * env::ns_per_ms);
+    figures = rig.rig.target().find_transport("tcp")->handshake_figures();
+    EXPECT_EQ(figures.under_way, 0U);
+    EXPECT_EQ(figures.opened, 2U) << "the admin queue and an I/O queue";
+    EXPECT_EQ(figures.failed, 9U);
+}
+
+// Of those that were answered there are 256, and no more when each says a byte now and then: the beginning of a record
+// that never ends.
+TEST(Tls, AStormOfAnsweredHandshakesDisplacesItself) {
+    SecureRig rig(1);
+    const std::string hello = overhear(rig);
+    Streams known = open_silent(rig, 0, 1);
+    say(rig, 0, known, hello);
+    Streams storm = open_silent(rig, 1, 300);
+    say(rig, 1, storm, hello);
+    rig.rig.run_for(50 * env::ns_per_ms);
+    const auto figures = [&rig] { return rig.rig.target().find_transport("tcp")->handshake_figures(); };
+    EXPECT_EQ(figures().under_way, 256U);
+    EXPECT_EQ(figures().displaced, 45U);
+    say(rig, 1, storm, std::string_view("\x17\x03\x03\x40\x00", 5));
+    for (int round = 0; round < 20; ++round) {
+        say(rig, 1, storm, "x");
+        rig.rig.run_for(env::ns_per_ms / 10);
+    }
+    Streams more = open_silent(rig, 1, 50);
+    say(rig, 1, more, hello);
+    rig.rig.run_for(50 * env::ns_per_ms);
+    EXPECT_EQ(figures().under_way, 256U);
+    EXPECT_EQ(closed_count(rig, 0, known), 0U);
+    EXPECT_EQ(closed_count(rig, 1, storm), 95U);
+    rig.rig.run_on_host(0, write_and_read(rig, 1));
+    close_all(rig, 0, known);
+    close_all(rig, 1, storm);
+    close_all(rig, 1, more);
+    rig.rig.run_for(50 * env::ns_per_ms);
+    EXPECT_EQ(figures().under_way, 0U);
+    EXPECT_EQ(figures().opened, 2U);
+}
+
+// More than are answered at a time: those that wait leave, or the target stops, at every step.
+TEST(Tls, EndsWithHandshakesAtEveryStep) {
+    for (uint64_t step = 0; step < 24; ++step) {
+        SecureRig rig(1);
+        const std::string hello = overhear(rig);
+        Streams storm = open_silent(rig, 1, 150);
+        say(rig, 1, storm, hello);
+        rig.rig.run_for(step / 2 * 25 * env::ns_per_us);
+        if (step % 2 == 0) {
+            rig.rig.stop_target();
+            close_all(rig, 1, storm);
+            continue;
+        }
+        close_all(rig, 1, storm);
+        rig.rig.run_on_host(0, write_and_read(rig, 1));
+        rig.rig.run_for(50 * env::ns_per_ms);
+        EXPECT_EQ(rig.rig.target().find_transport("tcp")->handshake_figures().under_way, 0U);
+    }
+}
+
+// A ClientHello of more than 16 KiB, and what is none, as far as it goes: they are known by their first bytes.
+TEST(Tls, RefusesAtOnceWhatIsNoClientHello) {
+    SecureRig rig(1);
+    constexpr std::array<std::string_view, 6> said = {
+        {{"\x16\x03\x01\x40\x00\x01\x00\x40\x00", 9}, {"\x16\x03\x01\x00\x00", 5}, "GET / ", "G", "\x80", {"\0", 1}}};
+    for (const std::string_view text : said) {
+        Streams streams = open_silent(rig, 1, 1);
+        say(rig, 1, streams, text);
+        rig.rig.run_for(50 * env::ns_per_ms);
+        EXPECT_EQ(closed_count(rig, 1, streams), 1U) << text;
+        close_all(rig, 1, streams);
+    }
+    EXPECT_EQ(rig.rig.target().find_transport("tcp")->handshake_figures().failed, said.size());
+    rig.rig.run_on_host(0, write_and_read(rig, 1));
+}
+
+// Those on their way through TLS count as connections, and are the first that make room.
+TEST(Tls, WhoIsOneTooManyTakesThePlaceOfOneThatHasNotProvedItself) {
+    nvmf::TransportOptions options;
+    options.max_connections_per_source = 3;
+    SecureRig rig(1, options);
+    Streams storm = open_silent(rig, 0, 3);
+    rig.rig.run_on_host(0, write_and_read(rig, 1));
+    EXPECT_EQ(closed_count(rig, 0, storm), 2U);
+    close_all(rig, 0, storm);
+}
+
+TEST(Tls, StopsWithHandshakesUnderWay) {
+    SecureRig rig(1);
+    Streams idle = open_silent(rig, 1, 1);
+    EXPECT_EQ(idle.size(), 1U);
+    EXPECT_EQ(closed_count(rig, 1, idle), 0U);
     rig.rig.stop_target();
-    idle.reset();
+    close_all(rig, 1, idle);
 }
 
 }  // namespace

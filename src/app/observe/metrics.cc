@@ -96,6 +96,11 @@ void pool_value(const S& s, size_t at, Out& out) {
 }
 
 template <auto member>
+void handshake_value(const S& s, size_t at, Out& out) {
+    out.sample({{"transport", s.pools[at].trtype}}, uint64_t{s.pools[at].handshakes.*member});
+}
+
+template <auto member>
 void subsystem_value(const S& s, size_t at, Out& out) {
     out.sample({{"subsystem", s.subsystems[at].nqn}}, uint64_t{s.subsystems[at].*member});
 }
@@ -105,6 +110,7 @@ constexpr const char* gauge = "gauge";
 constexpr const char* histogram = "histogram";
 using Group = nvmf::PollGroupStats;
 using Moved = nvmf::TransportFigures;
+using Handshakes = nvmf::HandshakeFigures;
 
 // clang-format off
 constexpr Family families[] = {
@@ -165,6 +171,10 @@ constexpr Family families[] = {
     {"weft_transport_displaced_connections_total", counter, "Connections without a finished Connect that made room for others", groups, transport_value<&Moved::displaced_connections>},
     {"weft_transport_timed_out_connections_total", counter, "Connections that did not finish Connect, or a PDU, in time", groups, transport_value<&Moved::timed_out_connections>},
     {"weft_transport_refused_networks_total", counter, "Connections from outside of the networks that may come", pools, pool_value<&PoolFigures::refused_by_network>},
+    {"weft_transport_tls_handshakes", gauge, "TLS handshakes under way, and connections that may yet begin one", pools, handshake_value<&Handshakes::under_way>},
+    {"weft_transport_tls_handshakes_opened_total", counter, "TLS handshakes that went well", pools, handshake_value<&Handshakes::opened>},
+    {"weft_transport_tls_handshakes_failed_total", counter, "TLS handshakes that did not, also those that made room", pools, handshake_value<&Handshakes::failed>},
+    {"weft_transport_tls_handshakes_displaced_total", counter, "TLS handshakes, or connections that might have begun one, that made room for others", pools, handshake_value<&Handshakes::displaced>},
     {"weft_transport_received_bytes_total", counter, "Bytes from hosts, headers and digests included", groups, transport_value<&Moved::received_bytes>},
     {"weft_transport_sent_bytes_total", counter, "Bytes to hosts, headers and digests included", groups, transport_value<&Moved::sent_bytes>},
     {"weft_transport_commands_in_flight", gauge, "Commands that hold a request slot", groups, transport_value<&Moved::requests_in_flight>},

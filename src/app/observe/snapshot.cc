@@ -60,7 +60,7 @@ void look_at_subsystems(const nvmf::Target& target, Snapshot& into) {
     for (const auto& transport : target.transports()) {
         const auto pool = transport->pool_figures();
         into.pools.push_back({std::string(transport->name()), pool.buffer_bytes, pool.buffer_count, pool.shared_free,
-                              transport->refused_by_network});
+                              transport->refused_by_network, transport->handshake_figures()});
     }
 }
 

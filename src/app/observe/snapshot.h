@@ -12,6 +12,7 @@
 #include "nvmf/figures.h"
 #include "nvmf/poll_group.h"
 #include "nvmf/rpc/rpc.h"
+#include "nvmf/transport.h"
 #include "reactor/runtime.h"
 
 namespace weft::app {
@@ -57,6 +58,7 @@ struct PoolFigures {
     uint32_t buffer_count = 0;
     uint32_t shared_free = 0;
     uint64_t refused_by_network = 0;  // connections, since the start
+    nvmf::HandshakeFigures handshakes;
 };
 
 struct NamespaceFigures {

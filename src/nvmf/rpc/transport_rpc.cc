@@ -95,9 +95,10 @@ struct CreateTransport {
                           "Connections at a time (default 0: as many as there are descriptors for)"),
             rpc::optional("max_connections_per_source", &P::max_connections_per_source,
                           "Of one address (default 0: no limit)"),
-            rpc::optional("max_connecting", &P::max_connecting,
-                          "Whose Connect has not come, or was refused (default 1024); a further one takes the place of "
-                          "the oldest"));
+            rpc::optional(
+                "max_connecting", &P::max_connecting,
+                "Whose Connect has not come, or was refused, and as many before that on ports with TLS (default "
+                "1024); a further one takes the place of the oldest of the address that has most"));
     }
 };
 

@@ -26,7 +26,6 @@ TcpGroup::TcpGroup(TcpTransport& transport, PollGroup& group, std::unique_ptr<Bu
       group_(group),
       buffers_(std::move(buffers)),
       receive_(std::move(receive)),
-      awaited_of_source_(ConnectionLimits::source_count),
       look_interval_(transport.options().pdu_timeout_ms * env::ns_per_ms / looks_max),
       progress_(group.thread(), [](void* self) { static_cast<TcpGroup*>(self)->look_at_progress(); }, this) {}
 
@@ -46,14 +45,14 @@ void TcpGroup::adopt(NewConnection accepted, uint64_t uid) {
     using Standing = ConnectionLimits::Standing;
     const Standing standing = place.standing();
     // Who has not proved who it is must not keep those out who can.
-    if (standing != Standing::within && !displace(place, standing == Standing::source_full)) {
+    if (standing != Standing::within && !displace(awaited_.oldest_for(place))) {
         ++figures.refused_connections;
         WEFT_WARNLOG("connection from {} refused: there are {} already ({})", env::to_string(stream->peer_address()),
                      standing == Standing::source_full ? "too many of that address" : "too many",
                      standing == Standing::source_full ? "max_connections_per_source" : "max_connections");
         return;
     }
-    if (awaited_.size() >= transport_.connecting_max()) displace(place, false);
+    if (awaited_.size() >= transport_.connecting_max()) displace(awaited_.oldest_of_most());
     auto memory = env::MemoryShare::take(Connection::memory_bytes, "a connection");
     if (!memory) {
         ++figures.refused_connections;
@@ -86,27 +85,7 @@ TransportFigures TcpGroup::transport_figures() const {
     return present;
 }
 
-// The oldest of the source that has most here, so that a storm from one address displaces itself.
-Connection* TcpGroup::to_displace(const ConnectionLimits::Place& newcomer, bool same_source) {
-    const auto next = [](Connection& connection) { return decltype(awaited_)::next(connection); };
-    if (same_source) {
-        Connection* at = awaited_.front();
-        while (at != nullptr && at->source() != newcomer.source()) at = next(*at);
-        return at;
-    }
-    std::ranges::fill(awaited_of_source_, uint16_t{0});
-    uint16_t most = 0;
-    for (Connection* at = awaited_.front(); at != nullptr; at = next(*at)) {
-        uint16_t& count = awaited_of_source_[at->source()];
-        if (count < UINT16_MAX) most = std::max(most, ++count);
-    }
-    Connection* at = awaited_.front();
-    while (at != nullptr && awaited_of_source_[at->source()] != most) at = next(*at);
-    return at;
-}
-
-bool TcpGroup::displace(const ConnectionLimits::Place& newcomer, bool same_source) {
-    Connection* const oldest = to_displace(newcomer, same_source);
+bool TcpGroup::displace(Connection* oldest) {
     if (oldest == nullptr) return false;
     ++figures.displaced_connections;
     WEFT_WARNLOG("connection from {} closed before it finished Connect: there are too many of these",

@@ -14,6 +14,7 @@
 #include "nvmf/poll_group.h"
 #include "nvmf/tcp/connection.h"
 #include "nvmf/tcp/new_connection.h"
+#include "nvmf/tcp/newcomers.h"
 #include "nvmf/tcp/slots.h"
 #include "reactor/timer.h"
 
@@ -53,15 +54,13 @@ public:
     }
     void add_closing(Connection& connection);
     // Its Connect has yet to come; is being executed; is not any more.
-    void await_connect(Connection& connection) { awaited_.push_back(connection); }
+    void await_connect(Connection& connection) { awaited_.add(connection); }
     void connect_began(Connection& connection) {
         forget_awaited(connection);
         ++connects_executing_;
     }
     void connect_ended() { --connects_executing_; }
-    void forget_awaited(Connection& connection) {
-        if (connection.awaited_link.is_linked) awaited_.remove(connection);
-    }
+    void forget_awaited(Connection& connection) { awaited_.forget(connection); }
     // Something was begun that must come to its end.
     void watch_progress() {
         if (!progress_.is_running() && look_interval_ != 0) progress_.start_after(look_interval_);
@@ -82,8 +81,8 @@ private:
     void flush_dirty();
     uint32_t destroy_joined();
     void look_at_progress();
-    [[nodiscard]] Connection* to_displace(const ConnectionLimits::Place& newcomer, bool same_source);
-    bool displace(const ConnectionLimits::Place& newcomer, bool same_source);
+    // False: `oldest` is nullptr.
+    bool displace(Connection* oldest);
 
     TcpTransport& transport_;
     PollGroup& group_;
@@ -96,11 +95,10 @@ private:
     IntrusiveList<Connection, &Connection::dirty_link> dirty_;
     IntrusiveList<Connection, &Connection::stalled_link> stalled_;
     IntrusiveList<Connection, &Connection::closing_link> closing_;
-    // Those that may be displaced, the oldest first. Not those whose Connect is being executed: when many hosts come
+    // Those that may be displaced. Not those whose Connect is being executed: when many hosts come
     // back at once they wait for each other here, and whoever were sent away would come once more.
-    IntrusiveList<Connection, &Connection::awaited_link> awaited_;
+    Newcomers<Connection, &Connection::awaited_link> awaited_;
     uint32_t connects_executing_ = 0;
-    std::vector<uint16_t> awaited_of_source_;  // while one to displace is looked for
     const env::TimeNs look_interval_;
     Timer progress_;
 };

@@ -3,10 +3,12 @@
 // TLS record, or else of an ICReq.
 //
 // Lives on the app thread; the arithmetic is done away from it, one step at a time, and only for who names a key. A
-// handshake has the time that a Connect has (handshake_timeout_ms), and there are no more at once than there may be
-// connections without a Connect: the oldest makes room for the next.
+// handshake has the time that a Connect has (handshake_timeout_ms). As many as there may be connections without a
+// Connect have yet to say all of a ClientHello, or to be answered; 64 are being answered; 256 that were go on. Of those
+// and of these the oldest of the address that has most makes room for the next.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -14,10 +16,13 @@
 #include <vector>
 
 #include "base/intrusive_list.h"
+#include "env/memory_budget.h"
 #include "net/tls_psk.h"
 #include "nvme/tls/psk.h"
 #include "nvmf/secure/host_psks.h"
 #include "nvmf/tcp/new_connection.h"
+#include "nvmf/tcp/newcomers.h"
+#include "nvmf/transport.h"
 #include "nvmf/transport_options.h"
 #include "reactor/event_source.h"
 #include "reactor/task.h"
@@ -38,14 +43,20 @@ public:
 
     uint32_t on_events(uint32_t events) override;
     WaitList::Waiter wait() { return news_.wait(); }
+    [[nodiscard]] uint32_t source() const { return connection.place.source(); }
+    void look_again() { news_.wake_all(); }
     // It is of no more interest: the coroutine ends at its next look.
     void give_up(const char* why);
 
     NewConnection connection;
     std::optional<net::PskHandshake> core;  // once it is known to be TLS
+    env::MemoryShare memory;  // for what the host has said, and then for `core`
     const char* over = nullptr;  // why
-    bool has_news = true;        // since the last look at the socket
-    ListLink<SecureHandshake> link;
+    bool has_news = true;  // since the last look at the socket
+    ListLink<SecureHandshake> all_link;
+    ListLink<SecureHandshake> waiting_link;
+    ListLink<SecureHandshake> queue_link;
+    ListLink<SecureHandshake> answered_link;
     Timer timer;
 
 private:
@@ -65,16 +76,19 @@ public:
     void begin(NewConnection connection, bool may_be_plain);
     // No handshake goes on any more; ends when the last has noticed.
     Task<void> close();
-    [[nodiscard]] size_t under_way() const { return waiting_.size(); }
+    [[nodiscard]] HandshakeFigures figures() const;
 
 private:
     SecureAccept(Target& target, const TransportOptions& options, std::unique_ptr<net::PskContext> context,
                  Secured secured);
     Task<void> run(NewConnection connection, bool may_be_plain);
     Task<void> secure(SecureHandshake& handshake, std::string peer);
-    Task<bool> begins_with_tls(SecureHandshake& handshake);
+    Task<void> hear(SecureHandshake& handshake, bool may_be_plain);
     Task<void> shake(SecureHandshake& handshake);
-    Task<void> step(SecureHandshake& handshake);
+    Task<bool> wait_to_be_called(SecureHandshake& handshake);
+    void call_next();
+    Task<void> answer_hello(SecureHandshake& handshake);
+    Task<void> advance(SecureHandshake& handshake);
     Task<void> choose_key(SecureHandshake& handshake);
     struct Choice {
         std::vector<net::PskKey> keys;
@@ -83,15 +97,28 @@ private:
     Task<Choice> keys_for(const nvme::tls::PskIdentity& identity);
     Task<std::vector<std::byte>> receive(SecureHandshake& handshake);
     Task<void> send(SecureHandshake& handshake);
+    static void reserve(SecureHandshake& handshake, uint64_t bytes);
+    void make_room(const ConnectionLimits::Place& newcomer);
+    void displace(SecureHandshake* oldest);
     void tell_refused(const std::string& peer, std::string_view why);
 
     Target& target_;
     const TransportOptions& options_;
     const std::unique_ptr<net::PskContext> context_;
     Secured secured_;
-    IntrusiveList<SecureHandshake, &SecureHandshake::link> waiting_;  // oldest first
+    IntrusiveList<SecureHandshake, &SecureHandshake::all_link> all_;
+    // Those that have yet to say who they are, or to be answered: nothing is kept of them but what they said.
+    Newcomers<SecureHandshake, &SecureHandshake::waiting_link> waiting_;
+    // Of these, those that have said it.
+    Newcomers<SecureHandshake, &SecureHandshake::queue_link> queue_;
+    uint32_t called_ = 0;  // those that are being answered
+    uint32_t called_source_ = 0;  // of the last of them
+    // Those that were answered, whatever they have said since.
+    Newcomers<SecureHandshake, &SecureHandshake::answered_link> answered_;
     AsyncMutex turn_;
     Gate running_;
+    std::array<std::byte, 4096> receive_;  // while a socket is read
+    HandshakeFigures counted_;
     env::TimeNs told_at_ = 0;
     uint32_t untold_ = 0;
 };

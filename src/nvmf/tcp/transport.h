@@ -35,6 +35,9 @@ public:
     [[nodiscard]] BufferPoolFigures pool_figures() const override {
         return {pool_->buffer_bytes(), pool_->buffer_count(), pool_->shared_free()};
     }
+    [[nodiscard]] HandshakeFigures handshake_figures() const override {
+        return secure_ != nullptr ? secure_->figures() : HandshakeFigures{};
+    }
 
 private:
     class Port;
