@@ -117,7 +117,7 @@ private:
     Newcomers<SecureHandshake, &SecureHandshake::answered_link> answered_;
     AsyncMutex turn_;
     Gate running_;
-    std::array<std::byte, 4096> receive_;  // while a socket is read
+    std::array<std::byte, 4096> receive_{};  // while a socket is read
     HandshakeFigures counted_;
     env::TimeNs told_at_ = 0;
     uint32_t untold_ = 0;
