@@ -1,20 +1,11 @@
-// Parity: the exclusive or of strips. Plain loops, which the compiler makes vectors of.
+// Parity: the exclusive or of strips.
 #pragma once
 
-#include <cstring>
-
-#include "base/assert.h"
 #include "base/bytes.h"
 
 namespace weft::bdev {
 
-// `to` becomes `to` ^ `from`; both are equally long.
-inline void xor_into(MutableBytes to, Bytes from) {
-    WEFT_ASSERT(to.size() == from.size());
-    std::byte* __restrict out = to.data();
-    const std::byte* __restrict in = from.data();
-    const size_t count = to.size();
-    for (size_t at = 0; at < count; ++at) out[at] ^= in[at];
-}
+// `to` becomes `to` ^ `from`; both are equally long, and do not overlap.
+void xor_into(MutableBytes to, Bytes from);
 
 }  // namespace weft::bdev
