@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/utf8.h"
+
 namespace weft::nvme {
 
 namespace {
@@ -16,41 +18,7 @@ bool is_hex_digit(char character) {
     return is_digit(character) || (character >= 'a' && character <= 'f') || (character >= 'A' && character <= 'F');
 }
 
-// How many bytes follow a lead byte, and the lowest second byte and the highest that make a code point
-// of that length (RFC 3629, 4: no overlong forms, no surrogates, nothing above U+10FFFF).
-struct Utf8Form {
-    uint8_t lead_first;
-    uint8_t lead_last;
-    uint8_t following;
-    uint8_t second_first;
-    uint8_t second_last;
-};
-constexpr Utf8Form utf8_forms[] = {
-    {0x20, 0x7E, 0, 0x00, 0x00},  // no control characters
-    {0xC2, 0xDF, 1, 0x80, 0xBF}, {0xE0, 0xE0, 2, 0xA0, 0xBF}, {0xE1, 0xEC, 2, 0x80, 0xBF}, {0xED, 0xED, 2, 0x80, 0x9F},
-    {0xEE, 0xEF, 2, 0x80, 0xBF}, {0xF0, 0xF0, 3, 0x90, 0xBF}, {0xF1, 0xF3, 3, 0x80, 0xBF}, {0xF4, 0xF4, 3, 0x80, 0x8F},
-};
-
-const Utf8Form* find_utf8_form(uint8_t lead) {
-    const auto* const form = std::ranges::find_if(
-        utf8_forms, [lead](const Utf8Form& each) { return lead >= each.lead_first && lead <= each.lead_last; });
-    return form != std::end(utf8_forms) ? form : nullptr;
-}
-
-bool is_printable_utf8(std::string_view text) {
-    while (!text.empty()) {
-        const Utf8Form* form = find_utf8_form(static_cast<uint8_t>(text.front()));
-        if (form == nullptr || text.size() <= form->following) return false;
-        for (size_t at = 1; at <= form->following; ++at) {
-            const auto byte = static_cast<uint8_t>(text[at]);
-            const uint8_t first = at == 1 ? form->second_first : 0x80;
-            const uint8_t last = at == 1 ? form->second_last : 0xBF;
-            if (byte < first || byte > last) return false;
-        }
-        text.remove_prefix(size_t{form->following} + 1);
-    }
-    return true;
-}
+bool is_control(char character) { return static_cast<unsigned char>(character) < 0x20 || character == 0x7F; }
 
 bool is_uuid(std::string_view text) {
     if (text.size() != 36) return false;
@@ -92,7 +60,7 @@ bool is_domain(std::string_view text) {
 bool is_valid_nqn(std::string_view nqn) {
     constexpr std::string_view prefix = "nqn.";
     constexpr size_t date_code_length = 8;
-    if (nqn.size() > nqn_length_max || !is_printable_utf8(nqn)) return false;
+    if (nqn.size() > nqn_length_max || !is_utf8(nqn) || std::ranges::any_of(nqn, is_control)) return false;
     if (nqn == discovery_nqn) return true;
     if (nqn.starts_with(uuid_nqn_prefix)) return is_uuid(nqn.substr(uuid_nqn_prefix.size()));
     if (!nqn.starts_with(prefix)) return false;

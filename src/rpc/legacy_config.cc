@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 
 #include "base/log.h"
+#include "base/utf8.h"
 #include "rpc/json.h"
 #include "rpc/spelling.h"
 
@@ -60,6 +62,8 @@ Result<std::vector<Section>> read_sections(std::string_view text) {
         const std::string_view line = trimmed(text.substr(0, end));
         text = end == std::string_view::npos ? std::string_view{} : text.substr(end + 1);
         if (line.empty() || line.starts_with('#') || line.starts_with(';')) continue;
+        // In JSON it would become another name, and two names perhaps one.
+        if (!is_utf8(line)) return refuse(number, "this is not UTF-8");
         if (line.starts_with('[')) {
             if (!line.ends_with(']')) return refuse(number, "a section's name ends with ]");
             sections.push_back({.number = number, .name = std::string(trimmed(line.substr(1, line.size() - 2)))});
@@ -132,6 +136,9 @@ constexpr Rename subsystem_keys[] = {
     {"Core", "", Type::absent},
     {"Mode", "", Type::absent},
 };
+
+constexpr std::string_view transport_id_keys[] = {"trtype", "adrfam",  "traddr",   "trsvcid",  "priority",
+                                                  "subnqn", "hostnqn", "hostaddr", "hostsvcid"};
 
 class Converter {
 public:
@@ -359,7 +366,14 @@ private:
             for (const std::string& part : *parts) {
                 const size_t colon = part.find(':');
                 if (colon == std::string::npos) return refuse(line.number, "TransportID: key:value is wanted");
-                params[part.substr(0, colon)] = part.substr(colon + 1);
+                const std::string key = part.substr(0, colon);
+                if (std::ranges::find(transport_id_keys, key) == std::end(transport_id_keys)) {
+                    return refuse(line.number, fmt::format("TransportID: there is no {}; there are {}",
+                                                           log::quoted(key, 48), fmt::join(transport_id_keys, ", ")));
+                }
+                if (params.contains(key))
+                    return refuse(line.number, fmt::format("TransportID: {} is there twice", key));
+                params[key] = part.substr(colon + 1);
             }
             add(bdevs_, "bdev_nvme_attach_controller", std::move(params));
         }

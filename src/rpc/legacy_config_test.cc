@@ -106,5 +106,23 @@ TEST(LegacyConfig, SaysWhichLineIsWrong) {
     EXPECT_EQ(calls_of("[iSCSI]\n").substr(0, 49), "error: line 1: [iSCSI]: there is no such section;");
 }
 
+// Found by legacy_config_fuzz: in JSON what is not UTF-8 becomes U+FFFD, and two names became one, given twice.
+TEST(LegacyConfig, TakesNoTextThatIsNotUtf8) {
+    EXPECT_EQ(calls_of("[Subsystem1]\nNQN nqn.2016-06.io.spdk:\xFF\n"), "error: line 2: this is not UTF-8");
+    EXPECT_EQ(calls_of("[Nvme]\nTransportID \"\xFE:a \xFF:b\" Nvme0\n"), "error: line 2: this is not UTF-8");
+    EXPECT_EQ(calls_of("# Gr\xFC\xDF"
+                       "e\n[Transport]\nType TCP\n"),
+              "nvmf_create_transport {\"trtype\":\"TCP\"}\n");
+}
+
+TEST(LegacyConfig, KnowsWhatATransportIdHas) {
+    EXPECT_EQ(
+        calls_of("[Nvme]\nTransportID \"trtype:TCP name:x\" Nvme0\n"),
+        "error: line 2: TransportID: there is no name; there are trtype, adrfam, traddr, trsvcid, priority, subnqn, "
+        "hostnqn, hostaddr, hostsvcid");
+    EXPECT_EQ(calls_of("[Nvme]\nTransportID \"trtype:TCP trtype:PCIe\" Nvme0\n"),
+              "error: line 2: TransportID: trtype is there twice");
+}
+
 }  // namespace
 }  // namespace weft::rpc

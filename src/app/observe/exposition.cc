@@ -1,5 +1,9 @@
 #include "app/observe/exposition.h"
 
+#include <algorithm>
+
+#include "base/utf8.h"
+
 namespace weft::app {
 
 namespace {
@@ -21,19 +25,9 @@ void append_escaped(std::string& text, std::string_view value) {
         } else if (byte < 0x80) {
             text += value[at++];
         } else {
-            // The lengths and least second bytes of well-formed sequences (Unicode 15, table 3-7).
-            const size_t length = byte >= 0xF0 ? 4 : byte >= 0xE0 ? 3 : 2;
-            bool is_good = byte >= 0xC2 && byte <= 0xF4 && at + length <= value.size();
-            for (size_t next = 1; is_good && next < length; ++next) {
-                is_good = (static_cast<unsigned char>(value[at + next]) & 0xC0) == 0x80;
-            }
-            if (is_good && length > 2) {
-                const auto second = static_cast<unsigned char>(value[at + 1]);
-                is_good = !((byte == 0xE0 && second < 0xA0) || (byte == 0xED && second > 0x9F) ||
-                            (byte == 0xF0 && second < 0x90) || (byte == 0xF4 && second > 0x8F));
-            }
-            text += is_good ? value.substr(at, length) : std::string_view("\uFFFD");
-            at += is_good ? length : 1;
+            const size_t length = utf8_length(value.substr(at));
+            text += length > 0 ? value.substr(at, length) : std::string_view("\uFFFD");
+            at += std::max<size_t>(length, 1);
         }
     }
 }
